@@ -1,0 +1,102 @@
+"""What a check is, and what it sees: subjects, and the sources it may ask."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Literal, Protocol
+
+import msgspec
+
+from auditor.answers import Answer, Listing, Record
+from auditor.model import Basis, Citation, Resource, Verdict
+
+Shard = Literal["target", "account", "region"]
+
+
+class Subject:
+    """One member of a population: its resource, and the answers (or plain values) that say something about it."""
+
+    def __init__(self, resource: Resource, *, as_of: dt.datetime | None = None, **parts: Any) -> None:
+        self.resource = resource
+        self._as_of = as_of
+        self._parts = parts
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self.__dict__["_parts"][name]
+        except KeyError:
+            raise AttributeError(f"the subject has no part {name!r}") from None
+
+    @property
+    def as_of(self) -> dt.datetime:
+        """The end of collection (UTC): the only "now" a check may know."""
+        if self._as_of is None:
+            raise AttributeError("as_of is known only when judging")
+        return self._as_of
+
+    def plus(self, **parts: Any) -> Subject:
+        """Return the same subject with more parts."""
+        return Subject(self.resource, as_of=self._as_of, **self._parts, **parts)
+
+    def judged(self, as_of: dt.datetime, trail: list[Citation]) -> Subject:
+        """Return the subject as `evaluate` sees it: dated, and noting what it reads in `trail`."""
+        parts = {
+            name: part.read_into(trail) if isinstance(part, Answer | Listing) else part
+            for name, part in self._parts.items()
+        }
+        return Subject(self.resource, as_of=as_of, **parts)
+
+    def records(self) -> Iterator[Record]:
+        """Every kept answer that this subject rests on."""
+        for part in self._parts.values():
+            if isinstance(part, Answer):
+                yield part.record
+            elif isinstance(part, Listing):
+                yield from part.records()
+
+
+class Source(Protocol):
+    """What a check may ask. `ask` never raises: an answer that could not be had raises when it is read."""
+
+    @property
+    def target(self) -> Answer:
+        """The target as declared, without secrets: readable and citable like an answer."""
+        ...
+
+    @property
+    def shard(self) -> str:
+        """The shard this task looks at: a region, `account` or `main`."""
+        ...
+
+    def ask(self, operation: str, /, **params: Any) -> Answer:
+        """Ask one question."""
+        ...
+
+    def listing(self, operation: str, /, **params: Any) -> Listing:
+        """Ask one question and read all its pages."""
+        ...
+
+    def ask_each(self, operation: str, questions: Iterable[Mapping[str, Any]], /) -> Iterator[Answer]:
+        """Ask many questions at once; answers come in the order of the questions."""
+        ...
+
+
+class Check(msgspec.Struct, frozen=True, kw_only=True):
+    """How to collect a population and how to judge one member of it. Two plain functions: it pickles by name.
+
+    `population` says in words what the population is and where it comes from, `proves` what a pass shows, and
+    `cannot_prove` the limits of the method: all three are printed beside every result.
+    """
+
+    id: str
+    title: str
+    sources: tuple[str, ...]
+    shard: Shard
+    basis: Basis
+    params: type[msgspec.Struct]
+    collect: Callable[..., Iterator[Subject]]
+    evaluate: Callable[[Subject, Any], Verdict]
+    population: str
+    proves: str
+    cannot_prove: tuple[str, ...]

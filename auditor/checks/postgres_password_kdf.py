@@ -1,0 +1,180 @@
+"""Every stored password is a salted digest by an accepted function, of enough bits, at enough cost.
+
+On the basis of records: what the table holds, counted inside the database by one statement; no digest leaves it. What
+today's OWASP Password Storage Cheat Sheet asks for is advice, for it is another question than the claim.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated
+
+import msgspec
+
+from auditor.answers import Answer
+from auditor.checking import Check, Source, Subject
+from auditor.model import Basis, Resource, Unproven, Verdict, failed, not_applicable, passed
+
+Positive = Annotated[int, msgspec.Meta(ge=1)]
+OWASP: Mapping[str, Mapping[str, int]] = {
+    "argon2id": {"memory_kib": 19_456, "iterations": 2, "parallelism": 1},
+    "scrypt": {"n": 131_072, "r": 8, "p": 1},
+    "bcrypt": {"log2_rounds": 10},
+    "pbkdf2_sha256": {"iterations": 600_000},
+}
+"""cheatsheetseries.owasp.org, Password Storage, as of 2026-11-23."""
+
+
+class Iterations(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Least cost of PBKDF2."""
+
+    iterations: Positive
+
+
+class Argon2(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Least cost of Argon2 (RFC 9106): memory in KiB, passes, lanes."""
+
+    memory_kib: Positive
+    iterations: Positive = 1
+    parallelism: Positive = 1
+
+
+class Scrypt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Least cost of scrypt (RFC 7914); `n` itself, not its logarithm."""
+
+    n: Positive
+    r: Positive = 1
+    p: Positive = 1
+
+
+class Bcrypt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Least cost of bcrypt: the logarithm that stands in the hash."""
+
+    log2_rounds: Positive
+
+
+class Accepted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The functions that are accepted, each with its least cost; any other fails."""
+
+    pbkdf2_sha256: Iterations | None = None
+    pbkdf2_sha512: Iterations | None = None
+    argon2id: Argon2 | None = None
+    scrypt: Scrypt | None = None
+    bcrypt: Bcrypt | None = None
+    bcrypt_sha256: Bcrypt | None = None
+
+
+class Params(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`table` (schema.name) and `column`, or `function`: the published function that reads them for us."""
+
+    table: Annotated[str, msgspec.Meta(pattern=r"^[^.]+\.[^.]+$")] | None = None
+    column: str | None = None
+    function: Annotated[str, msgspec.Meta(pattern=r"^[^.]+\.[^.]+$")] | None = None
+    accept: Accepted
+    min_bits: Positive
+
+    def __post_init__(self) -> None:
+        if (self.table is None) != (self.column is None) or (self.table is None) == (self.function is None):
+            raise ValueError("params: give either table and column, or function")
+
+
+def collect(params: Params, database: Source) -> Iterator[Subject]:
+    """Every group of passwords that are stored alike, once the counts are known to be whole."""
+    if params.function is not None:
+        answer = database.ask("sql.password_kdf_function", function=params.function)
+        if answer.has("/mismatch"):
+            mismatch = answer.get("/mismatch", str)
+            raise Unproven(f"{params.function} cannot be relied on: {mismatch}", [answer])
+    else:
+        answer = database.ask("sql.password_kdf", table=params.table, column=params.column)
+    groups = answer.items("/summary/groups")
+    _require_whole(answer, sum(group.get("/users", int) for group in groups))
+    name = ".".join(answer.get(f"/summary/{part}", str) for part in ("schema", "table", "column"))
+    for group in groups:
+        users = group.get("/users", int)
+        yield Subject(Resource("postgres.password-group", _group_id(name, group), f"{users:,} users"), group=group)
+
+
+def _require_whole(answer: Answer, counted: int) -> None:
+    """Refuse counts from which rows may be missing."""
+    if answer.get("/summary/kind", str) not in ("r", "p"):
+        raise Unproven("it is not a table: a view may hide rows", [answer])
+    if answer.get("/summary/rls_active", bool):
+        raise Unproven("row level security may hide rows from the auditor", [answer])
+    total = answer.get("/summary/total", int)
+    if counted != total:
+        raise Unproven(f"the groups count {counted} users, the table {total}", [answer])
+
+
+def _group_id(name: str, group: Answer) -> str:
+    text = f"{name}/{group.get('/encoding', str)}:{group.get('/scheme', str)}"
+    cost = group.get("/cost", dict[str, int]) if _has_value(group, "/cost") else {}
+    if cost:
+        text += ":" + ",".join(f"{part}={value}" for part, value in cost.items())
+    if _has_value(group, "/digest_bits"):
+        text += f":{group.get('/digest_bits', int)}"
+    if _has_value(group, "/salt") and not group.get("/salt", bool):
+        text += ":unsalted"
+    return text
+
+
+def _has_value(group: Answer, pointer: str) -> bool:
+    """Whether the member is there and not null: the statement answers null for what a scheme does not have."""
+    return group.get("", dict)[pointer[1:]] is not None
+
+
+def evaluate(subject: Subject, params: Params) -> Verdict:
+    """Fail a group whose scheme is not accepted, or that has less cost or fewer bits than asked, or no salt."""
+    group = subject.group
+    scheme, users = group.get("/scheme", str), f"{group.get('/users', int):,} users"
+    if scheme == "unusable":
+        return not_applicable(f"{users} have a password that cannot be used to sign in")
+    if group.get("/encoding", str) == "none":
+        stored = {"null": "no password at all (NULL)", "empty": "an empty password"}
+        return failed(f"{users} have {stored.get(scheme, 'something stored that no password scheme writes')}")
+    least = getattr(params.accept, scheme, None)
+    if least is None:
+        return failed(f"{users} have a password stored as {scheme}, which the policy does not accept")
+    cost = {part: group.get(f"/cost/{part}", int) for part in least.__struct_fields__}
+    fault = _fault(group, cost, least, params.min_bits)
+    if fault:
+        return failed(f"{users}: {scheme} {fault}")
+    stated = ", ".join(f"{part} {value:,}" for part, value in cost.items())
+    bits = group.get("/digest_bits", int)
+    return passed(f"{users}: {scheme}, {stated}, {bits} bits, salted", advice=_advice(scheme, cost))
+
+
+def _fault(group: Answer, cost: Mapping[str, int], least: msgspec.Struct, min_bits: int) -> str:
+    """Say what an accepted scheme lacks, "" where it lacks nothing."""
+    for part, value in cost.items():
+        wanted = getattr(least, part)
+        if value < wanted:
+            return f"with {part} {value:,}, less than {wanted:,}"
+    bits = group.get("/digest_bits", int)
+    if bits < min_bits:
+        return f"digests of {bits} bits, fewer than {min_bits}"
+    return "" if group.get("/salt", bool) else "without a salt"
+
+
+def _advice(scheme: str, cost: Mapping[str, int]) -> str:
+    below = [f"{part} {wanted:,}" for part, wanted in OWASP.get(scheme, {}).items() if cost.get(part, wanted) < wanted]
+    return f"OWASP asks for {scheme} with at least {', '.join(below)} today" if below else ""
+
+
+CHECK = Check(
+    id="postgres-password-kdf",
+    title="Passwords are stretched",
+    sources=("postgres",),
+    shard="target",
+    basis=Basis.RECORDS,
+    params=Params,
+    collect=collect,
+    evaluate=evaluate,
+    population="every row of the user table, counted in groups that are stored alike; the groups add up to the total",
+    proves="every stored password has the form of a salted digest by an accepted function, of that size and that cost",
+    cannot_prove=(
+        "that a digest was really computed so: a value of the right form says how it claims to have been made",
+        "passwords kept elsewhere: logs, backups, other tables, identity providers",
+        "that the application checks passwords against this table",
+    ),
+)

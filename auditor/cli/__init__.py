@@ -1,0 +1,131 @@
+"""The command line: the only place that reads arguments and environment, prints, and exits.
+
+Exit codes: 0 every claim supported; 1 a claim refuted; 2 usage, policy or settings error (nothing ran); 3 nothing
+refuted, something unproven; 4 evidence does not verify; 70 internal error, or the output cannot be written; 130 and
+143 interrupted or terminated.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from types import FrameType
+from typing import NoReturn
+
+import click
+
+from auditor import __version__
+
+USAGE, EVIDENCE, INTERNAL, INTERRUPTED, TERMINATED = 2, 4, 70, 130, 143
+
+COMMANDS: Mapping[str, tuple[str, str]] = {
+    "run": ("auditor.cli.run:command", "Audit the systems of auditor.yaml and write the evidence."),
+    "demo": ("auditor.cli.demo:command", "Start a demo world on loopback and audit it."),
+    "evaluate": ("auditor.cli.evaluate:command", "Judge a stored run again, offline."),
+    "report": ("auditor.cli.report:command", "Write the reports of a stored run again."),
+    "policy": ("auditor.cli.policy:group", "Validate policies, print their schema."),
+    "checks": ("auditor.cli.checks:command", "List the checks and what they prove."),
+}
+"""Each command, where it lives and what it does: help must not import what it only lists."""
+
+
+class LazyGroup(click.Group):
+    """Imports a command's module when it is called, not when help is printed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names, in the order of use."""
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return one command."""
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, name = COMMANDS[cmd_name][0].partition(":")
+        command = getattr(importlib.import_module(module), name)
+        if not isinstance(command, click.Command):
+            raise TypeError(f"{COMMANDS[cmd_name][0]} is no command")
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing them."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="auditor", message="%(prog)s %(version)s")
+def auditor() -> None:
+    """Prove, or refute, what a company publishes about its own security.
+
+    Claims and their tests stand in policies/, the systems to ask in auditor.yaml. Evidence and reports go to
+    reports/<run id>/.
+    """
+
+
+class Terminated(BaseException):
+    """SIGTERM arrived."""
+
+
+def main() -> NoReturn:
+    """Run the command line and exit with its code."""
+    signal.signal(signal.SIGTERM, _terminate)
+    code = guarded(lambda: auditor.main(prog_name="auditor", standalone_mode=False))
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if threading.active_count() > 1:
+        os._exit(code)  # a thread still waits for an answer nobody wants any more
+    sys.exit(code)
+
+
+def guarded(call: Callable[[], object]) -> int:
+    """Call, and turn whatever happens into an exit code and at most a few lines on stderr."""
+    try:
+        result = call()
+    except click.ClickException as error:
+        error.show()
+        return USAGE
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("interrupted: the segments closed so far stay", err=True)
+        return INTERRUPTED
+    except Terminated:
+        click.echo("terminated: the segments closed so far stay", err=True)
+        return TERMINATED
+    except Exception as error:  # noqa: BLE001 - boundary: nobody is shown a traceback
+        return _explain(error)
+    return result if isinstance(result, int) else 0
+
+
+def _explain(error: Exception) -> int:
+    from auditor.cli.logs import where_the_log_is
+    from auditor.model import AuditorError, EvidenceError, UsageError
+
+    if isinstance(error, UsageError):
+        for problem in error.problems:
+            click.echo(str(problem), err=True)
+        count = len(error.problems)
+        click.echo(f"{count} problem{'s' if count != 1 else ''}; nothing was run", err=True)
+        return USAGE
+    if isinstance(error, EvidenceError):
+        click.echo(f"evidence does not verify: {error}", err=True)
+        return EVIDENCE
+    if isinstance(error, BrokenPipeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return INTERNAL
+    if isinstance(error, AuditorError):
+        click.echo(str(error), err=True)
+        return INTERNAL
+    what = f"{type(error).__name__}: {error}" if isinstance(error, OSError) else type(error).__name__
+    click.echo(f"internal error: {what}; {where_the_log_is(error)}", err=True)
+    return INTERNAL
+
+
+def _terminate(signum: int, frame: FrameType | None) -> NoReturn:
+    del signum, frame
+    raise Terminated

@@ -1,0 +1,78 @@
+"""`auditor demo`: a world of real servers on loopback, audited exactly as `auditor run` would."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from auditor.cli import options
+from auditor.cli.run import audit
+
+if TYPE_CHECKING:
+    from auditor.sandbox.world import World
+
+WORLDS = ("healthy", "broken")
+
+
+@click.command(name="demo")
+@click.option("--world", type=click.Choice(WORLDS), default="broken", show_default=True, help="Which world to audit.")
+@options.output
+@options.formats
+@options.fail_on
+@click.option("--keep-running", is_flag=True, help="Leave the world up afterwards, and print how to reach it.")
+@options.verbose
+@options.no_color
+def command(
+    world: str,
+    output: Path,
+    formats: str,
+    fail_on: str,
+    keep_running: bool,  # noqa: FBT001 - click passes flags so
+    verbose: int,
+    no_color: bool,  # noqa: FBT001
+) -> int:
+    """Start a demo world on loopback and audit it.
+
+    A world is a real PostgreSQL and moto's AWS, filled with what a healthy company has, or with many faults at once.
+    Needs the extra auditor[sandbox], and PostgreSQL 15 or later on this machine.
+    """
+    from auditor.cli.screen import console
+    from auditor.model import Problem, UsageError
+
+    try:
+        from auditor.sandbox.part import SandboxError
+        from auditor.sandbox.world import running
+    except ImportError as error:
+        raise UsageError(Problem(f"the demo needs {error.name}: pip install 'auditor[sandbox]'")) from None
+    out = console(color=options.wants_color(no_color=no_color))
+    try:
+        with running(world) as started:
+            os.environ.update(started.environment)
+            everything: dict[str, tuple[str, ...]] = {"claims": (), "tests": (), "checks": (), "targets": ()}
+            code = audit(
+                started.config, pack(), output, formats, "threads:16", fail_on, everything, verbose, no_color=no_color
+            )
+            if keep_running:
+                out.print("\n" + how_to_reach(started), soft_wrap=True)
+                signal.pause()
+            return code
+    except SandboxError as error:
+        raise UsageError(Problem(str(error))) from None
+
+
+def pack() -> Path:
+    """Return the pack for the demo worlds: of the checkout, or of the installed package."""
+    package = Path(__file__).resolve().parent.parent
+    return next(path for path in (package.parent / "policies/explo", package / "policies/explo") if path.is_dir())
+
+
+def how_to_reach(world: World) -> str:
+    """Return the environment and the command with which anybody can audit a running world."""
+    exports = [f"export {name}={shlex.quote(value)}" for name, value in sorted(world.environment.items())]
+    command = f"auditor run -c {shlex.quote(str(world.config))} --policies {shlex.quote(str(pack()))}"
+    return "\n".join(["The world is still up. In another terminal:", *exports, command, "Ctrl-C here ends it."])

@@ -1,0 +1,37 @@
+"""`auditor evaluate`: judge a stored run again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from auditor.cli import options
+
+
+@click.command(name="evaluate")
+@click.argument("run", type=options.ExistingFolder)
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="An empty folder for the result.")
+@options.formats
+@options.fail_on
+@options.no_color
+def command(run: Path, output: Path, formats: str, fail_on: str, no_color: bool) -> int:  # noqa: FBT001
+    """Judge a stored run again, offline, under the policy that is stored with it.
+
+    The sealed files are compared with their digests first. The findings are the same to the byte; RUN is not touched.
+    """
+    from auditor import plugins
+    from auditor.cli import logs, screen
+    from auditor.engine import Plugins, evaluate
+    from auditor.redact import Redactor
+    from auditor.sources.clock import utcnow
+
+    found = Plugins(plugins.checks(), plugins.sources(), plugins.reports())
+    chosen = options.chosen_formats(formats, list(found.reports))
+    options.new_folder(output).mkdir(parents=True, exist_ok=True)
+    logs.set_up(0, Redactor(), output / "auditor.log")
+    head = evaluate(run, output, found, chosen, utcnow)
+    console = screen.console(color=options.wants_color(no_color=no_color))
+    screen.show_claims(console, head)
+    screen.show_files(console, [output / found.reports[name].filename for name in chosen])
+    return options.exit_code(head, fail_on)

@@ -1,0 +1,26 @@
+"""`auditor report`: write the reports of a stored run again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from auditor.cli import options
+
+
+@click.command(name="report")
+@click.argument("run", type=options.ExistingFolder)
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="An empty folder for the reports.")
+@options.formats
+def command(run: Path, output: Path, formats: str) -> int:
+    """Write the reports of a stored run again, from its findings; nothing is judged and RUN is not touched."""
+    from auditor import plugins
+    from auditor.cli import screen
+    from auditor.engine import Plugins, open_run, render
+
+    found = Plugins(plugins.checks(), plugins.sources(), plugins.reports())
+    chosen = options.chosen_formats(formats, list(found.reports))
+    render(open_run(run), options.new_folder(output), found, chosen)
+    screen.show_files(screen.console(color=False), [output / found.reports[name].filename for name in chosen])
+    return 0

@@ -1,0 +1,121 @@
+"""`auditor run`: audit the systems of auditor.yaml."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+import click
+
+from auditor.cli import options
+
+
+@click.command(name="run")
+@click.option(
+    "-c", "--config", type=click.Path(path_type=Path), default=Path("auditor.yaml"), show_default=True, help="Settings."
+)
+@options.policies
+@options.output
+@options.formats
+@options.workers
+@options.fail_on
+@click.option("--claim", "claims", multiple=True, metavar="ID", help="Only this claim (repeatable).")
+@click.option("--test", "tests", multiple=True, metavar="ID", help="Only this test (repeatable).")
+@click.option("--check", "checks", multiple=True, metavar="ID", help="Only this check (repeatable).")
+@click.option("--target", "targets", multiple=True, metavar="ID", help="Only this target (repeatable).")
+@options.verbose
+@options.no_color
+def command(
+    config: Path,
+    policies: Path,
+    output: Path,
+    formats: str,
+    workers: str,
+    fail_on: str,
+    claims: tuple[str, ...],
+    tests: tuple[str, ...],
+    checks: tuple[str, ...],
+    targets: tuple[str, ...],
+    verbose: int,
+    no_color: bool,  # noqa: FBT001 - click passes flags so
+) -> int:
+    """Audit the systems of auditor.yaml and write the evidence.
+
+    Reads the policies, asks every target, keeps every answer, judges only what was kept, and writes JSON and HTML
+    reports. What is deselected counts as unproven, never as passed.
+    """
+    selection = {"claims": claims, "tests": tests, "checks": checks, "targets": targets}
+    return audit(config, policies, output, formats, workers, fail_on, selection, verbose, no_color=no_color)
+
+
+def audit(
+    config: Path,
+    policies: Path,
+    output: Path,
+    formats: str,
+    workers: str,
+    fail_on: str,
+    selection: dict[str, tuple[str, ...]],
+    verbose: int,
+    *,
+    no_color: bool,
+) -> int:
+    """Carry out one audit as the command line describes it; `auditor demo` does exactly this as well."""
+    from auditor import executors, plan, plugins, policy, settings
+    from auditor.cli import logs, screen
+    from auditor.engine import Audit, Plugins
+    from auditor.redact import Redactor
+
+    found = Plugins(plugins.checks(), plugins.sources(), plugins.reports())
+    chosen = options.chosen_formats(formats, list(found.reports))
+    pool = executors.make(workers)
+    loaded = settings.load(config, found.sources)
+    targets = plan.declare(loaded, found.sources)
+    pack = policy.load(policies, found.checks, plan.selectors(targets, found.sources))
+    _refuse_unknown(
+        selection,
+        {
+            "claims": [claim.id for _, claim in pack.claims()],
+            "tests": [test.id for _, test in pack.tests()],
+            "checks": found.checks.keys(),
+            "targets": [target.id for target in targets],
+        },
+    )
+    planned = plan.make(pack, targets, loaded.organization, found.checks, plan.Selection(**selection))
+    output.mkdir(parents=True, exist_ok=True)
+    redactor = Redactor()
+    logs.set_up(verbose, redactor, output / "auditor.log")
+    with screen.progress() as progress:
+        audit = Audit(
+            settings=loaded,
+            policy=pack,
+            plan=planned,
+            plugins=found,
+            output=output,
+            formats=chosen,
+            redactor=redactor,
+            progress=progress,
+        )
+        try:
+            run, head = audit.run(pool)
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+    console = screen.console(color=options.wants_color(no_color=no_color))
+    screen.show_claims(console, head)
+    screen.show_files(console, [run / found.reports[name].filename for name in chosen])
+    return options.exit_code(head, fail_on)
+
+
+def _refuse_unknown(selection: Mapping[str, tuple[str, ...]], known: Mapping[str, Collection[str]]) -> None:
+    """Refuse names that select nothing: a typing error must not look like a small audit."""
+    from auditor.model import Problem, UsageError
+    from auditor.yamlfile import did_you_mean
+
+    problems = [
+        Problem(f"--{kind[:-1]} {name!r} is unknown{did_you_mean(name, known[kind])}")
+        for kind, names in selection.items()
+        for name in names
+        if name not in known[kind]
+    ]
+    if problems:
+        raise UsageError(*problems)

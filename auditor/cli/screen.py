@@ -1,0 +1,107 @@
+"""What a person sees: progress on stderr while it runs, the claims on stdout when it is done."""
+
+from __future__ import annotations
+
+import sys
+import unicodedata
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from auditor.engine import Progress as Silent
+from auditor.model import ClaimVerdict
+from auditor.results import ClaimResult, Head
+
+STYLES = {
+    ClaimVerdict.SUPPORTED: "bold green",
+    ClaimVerdict.SUPPORTED_WITH_EXCEPTIONS: "bold green",
+    ClaimVerdict.REFUTED: "bold red",
+    ClaimVerdict.UNPROVEN: "bold yellow",
+}
+MOST_REASON = 400
+
+
+def console(*, color: bool) -> Console:
+    """Return a console on stdout; colour only on a terminal, and never where NO_COLOR is set."""
+    width = None if sys.stdout.isatty() else 100
+    return Console(no_color=not color, highlight=False, width=width, emoji=False, markup=False)
+
+
+def harmless(text: str) -> str:
+    """Return text that cannot command a terminal: control and direction characters made visible."""
+    return "".join(
+        f"\\u{ord(char):04x}" if unicodedata.category(char) in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp") else char
+        for char in text
+    )
+
+
+class _Shown(Silent):
+    def __init__(self, bar: Progress) -> None:
+        self._bar = bar
+        self._task = bar.add_task("asking", total=0)
+        self._total = 0
+
+    def planned(self, tasks: int) -> None:
+        """So many more tasks are known."""
+        self._total += tasks
+        self._bar.update(self._task, total=self._total)
+
+    def done(self, task: str) -> None:
+        """A task was carried out."""
+        self._bar.update(self._task, advance=1, description=f"asked {task}")
+
+    def judging(self) -> None:
+        """Collection is over."""
+        self._bar.update(self._task, description="judging")
+
+
+@contextmanager
+def progress() -> Iterator[Silent]:
+    """Show progress on stderr, where that is a terminal."""
+    if not sys.stderr.isatty():
+        yield Silent()
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        yield _Shown(bar)
+
+
+def show_claims(screen: Console, head: Head) -> None:
+    """Print every claim with its verdict, its basis and why."""
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for claim in head.claims:
+        verdict = Text(claim.verdict.value.replace("_", " "), style=STYLES[claim.verdict])
+        basis = f"by {claim.basis.value}" if claim.basis else "no basis"
+        table.add_row(verdict, Text(harmless(claim.id), style="bold") + Text(f"  {basis}", style="dim"))
+        table.add_row("", Text(f"“{harmless(claim.statement)}”"))
+        for reason in _reasons(claim):
+            table.add_row("", Text(f"- {reason}", style="dim"))
+    screen.print(table)
+    counts = head.summary.claims
+    figures = (
+        (counts.supported, "supported"),
+        (counts.supported_with_exceptions, "supported with exceptions"),
+        (counts.refuted, "refuted"),
+        (counts.unproven, "unproven"),
+    )
+    parts = ", ".join(f"{count} {name}" for count, name in figures if count)
+    screen.print(f"\n{len(head.claims)} claims: {parts}; {head.summary.population} subjects in scope")
+
+
+def show_files(screen: Console, files: Iterable[Path]) -> None:
+    """Print where the reports are, one path a line, whole however long."""
+    for file in files:
+        screen.print(str(file), soft_wrap=True)
+
+
+def _reasons(claim: ClaimResult) -> Iterator[str]:
+    for reason in claim.reasons:
+        text = harmless(reason)
+        yield text if len(text) <= MOST_REASON else text[: MOST_REASON - 1] + "…"

@@ -1,0 +1,246 @@
+"""Judging: every test's `collect` is run again over the sealed segments, then `evaluate` on each subject.
+
+Nothing here asks anybody anything. The live audit and a re-evaluation next year are this one function.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import logging
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from auditor.checking import Check, Subject
+from auditor.evidence import FOLDER, Segment
+from auditor.model import Basis, Citation, Outcome, Resource, Unproven
+from auditor.notebook import Questions
+from auditor.plan import Plan, Task
+from auditor.policy import Policy, Test
+from auditor.questions import SourceType
+from auditor.results import Counts, Finding
+from auditor.scope import Reached
+
+LOG = logging.getLogger(__name__)
+MOST_CITES = 20
+EXAMPLES = 3
+
+
+@dataclass
+class Tally:
+    """What a test came to, over all shards of its targets: counts and a few examples, never the findings themselves."""
+
+    counts: Counts = field(default_factory=Counts)
+    population: int = 0
+    bases: set[Basis] = field(default_factory=set)
+    examples: dict[Outcome, list[str]] = field(default_factory=dict)
+    seen: set[tuple[int, Outcome]] = field(default_factory=set)
+    empty_cites: dict[str, list[Citation]] = field(default_factory=dict)
+
+
+def finding_id(claim: str, test: str, target: str, resource: Resource) -> str:
+    """Return the id a finding keeps over all runs."""
+    text = f"{claim}\n{test}\n{target}\n{resource.type}\n{resource.id}"
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def judge(
+    run: Path,
+    output: Path,
+    policy: Policy,
+    plan: Plan,
+    scope: Iterable[Reached],
+    as_of: dt.datetime,
+    checks: Mapping[str, Check],
+    sources: Mapping[str, SourceType],
+) -> Mapping[str, Tally]:
+    """Judge the evidence of `run` as far as its scope was reached; write one findings file per task into `output`."""
+    return _Judge(run, output, policy, plan, as_of, checks, sources).all(scope)
+
+
+class _Judge:
+    def __init__(
+        self,
+        run: Path,
+        output: Path,
+        policy: Policy,
+        plan: Plan,
+        as_of: dt.datetime,
+        checks: Mapping[str, Check],
+        sources: Mapping[str, SourceType],
+    ) -> None:
+        self._evidence = run / FOLDER
+        self._output = output
+        self._plan = plan
+        self._as_of = as_of
+        self._checks = checks
+        self._sources = sources
+        self._tests = {test.id: (claim.id, test) for claim, test in policy.tests()}
+        self._tallies = {test.id: Tally() for test in plan.tests}
+        self._encoder = msgspec.json.Encoder()
+
+    def all(self, scope: Iterable[Reached]) -> Mapping[str, Tally]:
+        """Judge every task, then what can only be said of a whole test."""
+        self._output.mkdir(parents=True, exist_ok=True)
+        first_task: dict[str, Task] = {}
+        for reached in scope:
+            self._write(reached.task, self._task(reached))
+            for test in reached.task.tests:
+                first_task.setdefault(test, reached.task)
+        for test, task in first_task.items():
+            self._write(task, self._population(task, test))
+        return self._tallies
+
+    def _write(self, task: Task, findings: Iterator[Finding]) -> None:
+        with (self._output / f"{task.id}.jsonl").open("ab") as handle:
+            for finding in findings:
+                tally = self._tallies[finding.test]
+                tally.counts.add(finding.outcome)
+                tally.bases.add(finding.basis)
+                examples = tally.examples.setdefault(finding.outcome, [])
+                if len(examples) < EXAMPLES:
+                    examples.append(_example(finding))
+                handle.write(self._encoder.encode(finding) + b"\n")
+
+    def _task(self, reached: Reached) -> Iterator[Finding]:
+        task = reached.task
+        if reached.problem:
+            for test in task.tests:
+                yield self._of_target(task, test, reached.problem, reached.cites)
+            return
+        segment = Segment.read(self._evidence / f"{task.id}.jsonl")
+        try:
+            for test in task.tests:
+                yield from self._test(task, test, segment)
+        finally:
+            segment.release()
+
+    def _test(self, task: Task, name: str, segment: Segment) -> Iterator[Finding]:
+        _, test = self._tests[name]
+        check = self._checks[test.check]
+        tally = self._tallies[name]
+        sources = bind(check, test, task.target, segment, self._plan, self._sources)
+        params = msgspec.convert(test.params, check.params, strict=True)
+        try:
+            for subject in check.collect(params, *sources):
+                finding = self._subject(task, name, check, params, subject)
+                mark = (int(finding.id, 16), finding.outcome)
+                if mark in tally.seen:
+                    continue  # listed twice, as pages without a stable order do
+                tally.seen.add(mark)
+                tally.population += finding.outcome is not Outcome.NOT_APPLICABLE
+                yield finding
+        except Unproven as error:
+            yield self._of_target(task, name, f"population incomplete: {error.reason}", error.cites)
+        except Exception as error:  # boundary: a mistake in a check is a finding, and the run goes on
+            LOG.exception("check %s failed to collect", check.id)
+            yield self._of_target(task, name, f"internal: {type(error).__name__} while collecting", ())
+        read = (Citation(segment.name, lines) for source in sources for lines in source.read)
+        tally.empty_cites.setdefault(task.target, []).extend(read)
+
+    def _subject(self, task: Task, name: str, check: Check, params: Any, subject: Subject) -> Finding:
+        trail: list[Citation] = []
+        judged = subject.judged(self._as_of, trail)
+        basis, advice = check.basis, ""
+        try:
+            self._fresh(name, subject)
+            verdict = check.evaluate(judged, params)
+        except Unproven as error:
+            outcome, message, cites = Outcome.ERROR, error.reason, error.cites or tuple(trail)
+        except Exception as error:  # boundary: a mistake in a check is a finding, and the run goes on
+            LOG.exception("check %s failed to evaluate %s", check.id, subject.resource)
+            outcome, message, cites = Outcome.ERROR, f"internal: {type(error).__name__} while evaluating", tuple(trail)
+        else:
+            outcome, message, advice = verdict.outcome, verdict.message, verdict.advice
+            basis = verdict.basis or basis
+            cites = verdict.cites or tuple(trail)
+        return self._finding(task, name, subject.resource, outcome, message, cites, basis, advice)
+
+    def _fresh(self, name: str, subject: Subject) -> None:
+        limit = self._tests[name][1].max_age
+        if limit is None:
+            return
+        for record in subject.records():
+            if record.status == "error":
+                continue  # evaluate says what is wrong with it, where it matters
+            if record.dated is None or self._as_of - record.dated > limit:
+                since = f"of {record.dated:%Y-%m-%d %H:%M} UTC" if record.dated else "of unknown age"
+                where = Citation(record.file, (record.line, record.line))
+                raise Unproven(f"stale: {record.question} is {since}, older than max_age {limit}", [where])
+
+    def _population(self, task: Task, name: str) -> Iterator[Finding]:
+        """Say, once per test, whether its population is as large as it must be."""
+        claim, test = self._tests[name]
+        tally = self._tallies[name]
+        wanted = test.population
+        if tally.counts.error or tally.population >= max(wanted.min, 1):
+            return
+        cites = tuple(cite for found in tally.empty_cites.values() for cite in found)[:MOST_CITES]
+        if tally.population == 0 and wanted.min == 0:
+            message = f"there is nothing in scope, as the policy expects: {wanted.reason}"
+            outcome = Outcome.PASS
+        else:
+            message = f"a population of {tally.population} is below the minimum of {wanted.min}"
+            outcome = Outcome.ERROR
+        LOG.info("%s/%s: %s", claim, name, message)
+        basis = self._checks[test.check].basis
+        yield self._finding(task, name, self._target(task), outcome, message, cites, basis, "")
+
+    def _of_target(self, task: Task, name: str, message: str, cites: tuple[Citation, ...]) -> Finding:
+        basis = self._checks[self._tests[name][1].check].basis
+        return self._finding(task, name, self._target(task), Outcome.ERROR, message, cites, basis, "")
+
+    def _target(self, task: Task) -> Resource:
+        region = task.shard if task.shard not in ("main", "account") else ""
+        return Resource("target", task.id if region else task.target, region=region)
+
+    def _finding(
+        self,
+        task: Task,
+        name: str,
+        resource: Resource,
+        outcome: Outcome,
+        message: str,
+        cites: tuple[Citation, ...],
+        basis: Basis,
+        advice: str,
+    ) -> Finding:
+        claim, test = self._tests[name]
+        return Finding(
+            id=finding_id(claim, name, task.target, resource),
+            claim=claim,
+            test=name,
+            check=test.check,
+            target=task.target,
+            resource=resource,
+            outcome=outcome,
+            basis=basis,
+            message=message,
+            severity=test.severity,
+            advice=advice,
+            evidence=tuple(dict.fromkeys(cites))[:MOST_CITES],
+        )
+
+
+def bind(
+    check: Check,
+    test: Test,
+    target: str,
+    segment: Segment,
+    plan: Plan,
+    sources: Mapping[str, SourceType],
+    recorders: Mapping[str, Any] | None = None,
+) -> list[Questions]:
+    """Return the sources a check asks: its own target first, then those its test binds under `with`."""
+    names = [target, *(test.with_[name] for name in check.sources[1:])]
+    return [Questions(segment, name, sources[plan.target(name).type], (recorders or {}).get(name)) for name in names]
+
+
+def _example(finding: Finding) -> str:
+    resource = finding.resource
+    name = f"{resource.id} ({resource.name})" if resource.name else resource.id
+    return f"{name}: {finding.message}"

@@ -1,0 +1,142 @@
+"""What a source is: a table of operations, and a connection that turns each question into replies.
+
+A source asks a target questions and changes nothing. It never raises for what a system did: a refusal, a timeout or a
+body that cannot be trusted is a reply with status `error`, naming the cause.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import msgspec
+
+from auditor.answers import Answer, Status
+from auditor.model import JSON, AuditorError
+
+Effect = Literal["read", "probe", "create"]
+
+
+class SecretRef(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where a secret is found when it is needed: an environment variable, or a file. Never the secret itself."""
+
+    env: str | None = None
+    file: str | None = None
+
+    def __post_init__(self) -> None:
+        if (self.env is None) == (self.file is None):
+            raise ValueError("a secret is either {env: NAME} or {file: PATH}")
+
+
+class SourceFailure(AuditorError):
+    """A question could not be answered. `code` is the system's own, or a word of ours (`timeout`, `malformed`)."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(f"{code}: {message}" if message else code)
+        self.code = code
+        self.message = message
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """Why an answer is an error, as kept."""
+
+    code: str
+    message: str
+
+
+class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One try to get an answer: when, the protocol's status (0 where none came), and why it was not good enough."""
+
+    at: dt.datetime
+    status: int = 0
+    reason: str = ""
+
+
+class Reply(msgspec.Struct, frozen=True, kw_only=True):
+    """What came back to one question, or one page of it.
+
+    `body` is JSON, secrets already dropped at the pointers in `redacted`; `raw_sha256` is the digest of the bytes on
+    the wire; `last` says that no further page follows.
+    """
+
+    status: Status
+    started_at: dt.datetime
+    ended_at: dt.datetime
+    body: JSON = None
+    raw_sha256: str = ""
+    attempts: tuple[Attempt, ...] = ()
+    error: Failure | None = None
+    server_time: dt.datetime | None = None
+    redacted: tuple[str, ...] = ()
+    last: bool = True
+
+
+class Operation(msgspec.Struct, frozen=True, kw_only=True):
+    """One row of a source's table: a question it may ask.
+
+    `permission` is what the asking identity needs, in the system's own words; `items` the pointer of a page's list for
+    operations that are read as a listing; `needs_identity` is off for questions whose answer does not depend on who
+    asks (wire probes); `dated` points at the datum's own time where that is not the time of asking.
+    """
+
+    name: str
+    summary: str
+    effect: Effect = "read"
+    permission: str = ""
+    items: str = ""
+    needs_identity: bool = True
+    dated: str = ""
+
+
+class Opening(msgspec.Struct, frozen=True, kw_only=True):
+    """What a source is given to connect with: its shard, the secrets it may resolve, where relative paths start.
+
+    `transport` replaces what carries the bytes (an HTTP send, a TCP dial); None is the real thing.
+    """
+
+    shard: str
+    secret: Callable[[SecretRef], str]
+    conceal: Callable[[str], None]
+    folder: Path
+    transport: Any = None
+
+
+class Connection(Protocol):
+    """An open source: one question in, its replies out, one per page."""
+
+    def ask(self, operation: Operation, params: Mapping[str, Any]) -> Iterator[Reply]:
+        """Ask and yield each page; the last reply has `last` set, and so does any error."""
+        ...
+
+
+class SourceType(msgspec.Struct, frozen=True, kw_only=True):
+    """A kind of target, and everything the rest of the house needs to know of it.
+
+    `name` is its `type` in auditor.yaml and `settings` the shape of its entry; `declare` gives what may be known of the
+    target without any secret; `contradiction` compares that declaration with the identity the system itself proved, and
+    says what differs (None: the right target); `fan_out` is the operation whose answer names the region shards, read by
+    `shards`.
+    """
+
+    name: str
+    settings: type[msgspec.Struct]
+    operations: Mapping[str, Operation]
+    declare: Callable[[Any], dict[str, JSON]]
+    open: Callable[[Any, Opening], AbstractContextManager[Connection]]
+    identity: str = ""
+    contradiction: Callable[[Answer, Answer], str | None] | None = None
+    fan_out: str = ""
+    shards: Callable[[Answer, Answer], RegionShards] | None = None
+    parallel_questions: int = 8
+
+
+class RegionShards(msgspec.Struct, frozen=True):
+    """The regions to look at, those excluded by the settings, and those asked for that the account does not have."""
+
+    regions: tuple[str, ...]
+    excluded: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    reason: str = ""

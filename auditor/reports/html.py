@@ -1,0 +1,292 @@
+"""`report.html`: one self-contained page for people, from the security lead to the service auditor.
+
+It asks nothing of any network, and its content security policy allows exactly the one style and the one script it
+carries. Claims, tests and the first exceptions are plain HTML, so that they can be read and printed without JavaScript.
+All findings follow as blocks of JSON that the script pages through.
+
+The template is streamed: findings are read twice (once to pick the exceptions that are shown with their test, once to
+write the blocks), and neither reading holds more than a bounded number of them.
+"""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+import hashlib
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from functools import lru_cache
+from importlib import resources
+from typing import IO, Any
+
+import msgspec
+
+from auditor.model import Citation, ClaimVerdict, Outcome
+from auditor.results import Finding, ReportFormat, RunView
+
+SHOWN_EXCEPTIONS = 50
+"""Exceptions of a test that stand in the page itself; the others are in the list of all findings."""
+QUOTED_PASSES = 100
+"""Passes of a test whose cited values are quoted; everything that is not a pass is always quoted."""
+QUOTE_BYTES = 4096
+"""UTF-8 bytes of cited values that are quoted for one finding."""
+BLOCK_CHARACTERS = 1 << 17
+"""A block of JSON ends once it is this long: browsers append what they parse, and one long text costs its square."""
+REMEMBERED = 4096
+"""Values a block may refer back to; bounded, so that memory does not grow with the findings."""
+LONG = 512
+"""Characters beyond which a value is not remembered."""
+
+OUTCOMES = (Outcome.FAIL, Outcome.ERROR, Outcome.MANUAL, Outcome.PASS, Outcome.NOT_APPLICABLE)
+"""The order in which a reader wants them; blocks name an outcome by its place here."""
+EXCEPTIONS = OUTCOMES[:3]
+CLICKABLE = re.compile(r"https?://[!-~]+", re.IGNORECASE)
+JOINERS = "\u200c\u200d"  # invisible, but spelling in Persian, Hindi and others
+
+
+def render(run: RunView, out: IO[bytes]) -> None:
+    """Write the page as it is read."""
+    import jinja2  # noqa: PLC0415 - only whoever writes this page waits for it
+
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("auditor.reports"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"visible": visible, "name": visible_name, "words": words, "utc": utc, "number": number}
+    environment.tests |= {"clickable": clickable}
+    head = run.head
+    css = _text("report.css") + _page_foot(f"{head.run.organization} · run {head.run.id} · as of {utc(head.run.as_of)}")
+    js = _text("report.js")
+    page = environment.get_template("report.html.j2").stream(
+        head=head,
+        run=head.run,
+        css=css,
+        js=js,
+        css_sha256=_csp_hash(css),
+        js_sha256=_csp_hash(js),
+        verdicts=tuple(ClaimVerdict),
+        outcomes=OUTCOMES,
+        exceptions=_exceptions(run.findings()),
+        blocks=_blocks(run),
+        shown_exceptions=SHOWN_EXCEPTIONS,
+        quoted_passes=QUOTED_PASSES,
+        few_exceptions=5,
+    )
+    page.enable_buffering(64)
+    page.dump(out, encoding="utf-8", errors="backslashreplace")
+
+
+def visible(text: str, *, keep: str = "\n\t") -> str:
+    """Return text with its control and formatting characters written out, so that none can act on the page."""
+    if text.isprintable():
+        return text
+    return "".join(char if char in keep or not _acts(char) else _written_out(char) for char in text)
+
+
+def visible_name(text: str) -> str:
+    """Return a name as `visible` does, its line breaks and tabs written out as well."""
+    return visible(text, keep="")
+
+
+def words(name: str) -> str:
+    """Return an outcome, verdict or support in words: `not_applicable` becomes `Not applicable`."""
+    return name.replace("_", " ").capitalize()
+
+
+def utc(moment: dt.datetime) -> str:
+    """Return a time to the second, in UTC, said so."""
+    return f"{moment.astimezone(dt.UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def number(value: int) -> str:
+    """Return a whole number with its thousands apart."""
+    return f"{value:,}"
+
+
+def clickable(url: str) -> bool:
+    """Whether a source's address may become a link: http or https, in printable ASCII."""
+    return CLICKABLE.fullmatch(url) is not None
+
+
+def _acts(char: str) -> bool:
+    return unicodedata.category(char) in {"Cc", "Cf", "Cs", "Zl", "Zp"} and char not in JOINERS
+
+
+def _written_out(char: str) -> str:
+    code = ord(char)
+    if code < ord(" "):
+        return chr(0x2400 + code)  # the Unicode picture of that control character
+    return f"⟨U+{code:04X}⟩"
+
+
+def _text(name: str) -> str:
+    return resources.files("auditor.reports").joinpath("templates", name).read_text(encoding="utf-8")
+
+
+def _csp_hash(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def _page_foot(text: str) -> str:
+    """Return the rule that prints a line at the foot of every sheet, each character escaped for CSS."""
+    escaped = "".join(char if char.isascii() and char.isalnum() else f"\\{ord(char):06x}" for char in visible_name(text))
+    return f'@page {{ @bottom-left {{ content: "{escaped}"; }} }}\n'
+
+
+def _exceptions(findings: Iterable[Finding]) -> dict[tuple[str, str], list[Finding]]:
+    """Return the first exceptions of every test, by claim and test: fails (accepted ones last), errors, manual."""
+    kept: dict[tuple[str, str], list[Finding]] = {}
+    for finding in findings:
+        if finding.outcome in EXCEPTIONS:
+            of_test = kept.setdefault((finding.claim, finding.test), [])
+            of_test.append(finding)
+            if len(of_test) >= 2 * SHOWN_EXCEPTIONS:
+                _keep_first(of_test)
+    for of_test in kept.values():
+        _keep_first(of_test)
+    return kept
+
+
+def _keep_first(findings: list[Finding]) -> None:
+    findings.sort(key=lambda finding: (EXCEPTIONS.index(finding.outcome), finding.waiver is not None))
+    del findings[SHOWN_EXCEPTIONS:]
+
+
+class _Once:
+    """Writes a value out where it first occurs, and afterwards its place in the order of first occurrences."""
+
+    def __init__(self) -> None:
+        self._places: dict[Hashable, int] = {}
+        self._written = 0
+
+    def put(self, value: Hashable) -> Hashable | int:
+        place = self._places.get(value)
+        if place is not None:
+            return place
+        if len(self._places) < REMEMBERED and not (isinstance(value, str) and len(value) > LONG):
+            self._places[value] = self._written
+        self._written += 1
+        return value
+
+
+class _Block:
+    """A growing block of JSON; `first` is the place of its first entry among all findings."""
+
+    def __init__(self, kind: str) -> None:
+        self._kind = kind
+        self._lines: list[str] = []
+        self._length = 0
+        self._first = 0
+
+    @property
+    def is_full(self) -> bool:
+        return self._length >= BLOCK_CHARACTERS
+
+    def add(self, entry: Sequence[Any]) -> None:
+        line = _inert(msgspec.json.encode(entry).decode())
+        self._lines.append(line)
+        self._length += len(line)
+
+    def take(self) -> str:
+        """Return the block as an element that holds data only, and begin the next one."""
+        text = ",\n".join(self._lines)
+        element = f'<script type="application/json" class="{self._kind}" data-first="{self._first}">[{text}]</script>\n'
+        self._first += len(self._lines)
+        self._lines.clear()
+        self._length = 0
+        return element
+
+
+def _inert(text: str) -> str:
+    """Return JSON in which nothing can end or change the element it stands in; the JSON stays the same value."""
+    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+
+
+def _blocks(run: RunView) -> Iterator[str]:
+    """Yield every finding as data: `rows` for what is listed and searched, `details` for what opening one shows."""
+    rows, details = _Block("rows"), _Block("details")
+    contexts, messages, in_block = _Once(), _Once(), _Once()
+    quote = _quoting(run)
+    passes: Counter[tuple[str, str]] = Counter()
+    for finding in run.findings():
+        rows.add(_row(finding, contexts, messages))
+        is_quoted = True
+        if finding.outcome is Outcome.PASS:
+            passes[finding.claim, finding.test] += 1
+            is_quoted = passes[finding.claim, finding.test] <= QUOTED_PASSES
+        details.add(_detail(finding, in_block, quote if is_quoted else None))
+        if rows.is_full:
+            yield rows.take()
+        if details.is_full:
+            yield details.take()
+            in_block = _Once()  # the script reads one such block at a time
+    yield rows.take()
+    yield details.take()
+
+
+def _row(finding: Finding, contexts: _Once, messages: _Once) -> list[Any]:
+    resource = finding.resource
+    return [
+        contexts.put(
+            (
+                finding.claim,
+                finding.test,
+                finding.check,
+                finding.target,
+                finding.severity.value,
+                finding.basis.value,
+                resource.type,
+                resource.region,
+            )
+        ),
+        OUTCOMES.index(finding.outcome),
+        finding.id,
+        resource.id,
+        resource.name,
+        messages.put(finding.message),
+        *([finding.waiver.id] if finding.waiver else []),
+    ]
+
+
+def _detail(finding: Finding, in_block: _Once, quote: Callable[[Citation], tuple[bytes, int] | None] | None) -> list[Any]:
+    """Return advice, citations (file, first line, last line, pointer, quote, size of what was cut) and waiver."""
+    places = [[in_block.put(cite.file), *cite.lines, cite.pointer] for cite in finding.evidence]
+    if quote is not None:
+        quotes = [quote(cite) for cite in finding.evidence]
+        shares = _shares([len(found[0]) if found else 0 for found in quotes], QUOTE_BYTES)
+        for place, found, share in zip(places, quotes, shares, strict=True):
+            place.append(found[0][:share].decode(errors="ignore") if found else None)
+            if found and share < found[1]:
+                place.append(found[1])
+    return [in_block.put(finding.advice), places, *([finding.waiver] if finding.waiver else [])]
+
+
+def _quoting(run: RunView) -> Callable[[Citation], tuple[bytes, int] | None]:
+    @lru_cache(maxsize=64)  # neighbours cite the same listing or key
+    def quote(citation: Citation) -> tuple[bytes, int] | None:
+        """Return the beginning of the cited value as indented JSON, and the size of the whole; None without one."""
+        value = run.fragment(citation)
+        if value is None:
+            return None
+        text = msgspec.json.format(msgspec.json.encode(value), indent=2)
+        return text[:QUOTE_BYTES], len(text)
+
+    return quote
+
+
+def _shares(sizes: Sequence[int], budget: int) -> list[int]:
+    """Divide a budget so that small values are quoted whole, and the large ones share what is left."""
+    shares = [0] * len(sizes)
+    smallest_first = sorted(range(len(sizes)), key=sizes.__getitem__)
+    for done, index in enumerate(smallest_first):
+        shares[index] = min(sizes[index], budget // (len(sizes) - done))
+        budget -= shares[index]
+    return shares
+
+
+REPORT = ReportFormat(name="html", filename="report.html", summary="one page for people, to read and print", render=render)

@@ -1,0 +1,257 @@
+"""What an audit says: findings, the verdicts of tests and claims, and the document they make (`auditor/report/1`)."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterator
+from typing import IO, Any, Protocol
+
+import msgspec
+
+from auditor.model import JSON, Basis, Citation, ClaimVerdict, Outcome, Resource, Severity
+
+SCHEMA = "auditor/report/1"
+DISCLAIMER = (
+    "Evidence prepared by management as of the time stated. It is not a SOC 2 report, an examination or an opinion: "
+    "only the service auditor concludes. What was true at one point in time does not show operation over a period."
+)
+
+
+class Waiver(msgspec.Struct, frozen=True, kw_only=True):
+    """The accepted exception that stands on a failing finding."""
+
+    id: str
+    approved_by: str
+    expires: str
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """The outcome of one test for one subject. `id` is stable over runs: of claim, test, target and resource."""
+
+    id: str
+    claim: str
+    test: str
+    check: str
+    target: str
+    resource: Resource
+    outcome: Outcome
+    basis: Basis
+    message: str
+    severity: Severity
+    advice: str = ""
+    evidence: tuple[Citation, ...] = ()
+    waiver: Waiver | None = None
+
+
+class Counts(msgspec.Struct, kw_only=True):
+    """How many findings ended how."""
+
+    passed: int = msgspec.field(default=0, name="pass")
+    fail: int = 0
+    error: int = 0
+    not_applicable: int = 0
+    manual: int = 0
+    waived: int = 0
+
+    def add(self, outcome: Outcome, *, waived: bool = False) -> None:
+        """Count one finding."""
+        name = "passed" if outcome is Outcome.PASS else outcome.value
+        setattr(self, name, getattr(self, name) + 1)
+        self.waived += waived
+
+    def merge(self, other: Counts) -> None:
+        """Add another count to this one."""
+        for name in self.__struct_fields__:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
+    @property
+    def population(self) -> int:
+        """Every subject that is in scope."""
+        return self.passed + self.fail + self.error + self.manual
+
+
+class Procedure(msgspec.Struct, frozen=True, kw_only=True):
+    """How a test was done, in words for the person who has to rely on it."""
+
+    population_source: str
+    extent: str
+    proves: str
+    cannot_prove: tuple[str, ...]
+
+
+class TestResult(msgspec.Struct, frozen=True, kw_only=True):
+    """One test over all its targets. `tested` is the part of the population that came to pass or fail."""
+
+    __test__ = False  # pytest: this is a noun of auditing
+
+    id: str
+    check: str
+    verdict: Outcome
+    severity: Severity
+    basis: Basis
+    targets: tuple[str, ...]
+    procedure: Procedure
+    population: int
+    tested: int
+    counts: Counts
+    reasons: tuple[str, ...] = ()
+
+
+class Reference(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Where a statement was published."""
+
+    title: str
+    url: str = ""
+    document: str = ""
+    retrieved: str = ""
+
+
+class Criterion(msgspec.Struct, frozen=True):
+    """A Trust Services Criterion and how much a claim supports it."""
+
+    id: str
+    support: str
+
+
+class ClaimResult(msgspec.Struct, frozen=True, kw_only=True):
+    """One published statement and what the evidence says of it."""
+
+    id: str
+    statement: str
+    source: Reference
+    interpretation: str
+    not_tested: tuple[str, ...]
+    criteria: tuple[Criterion, ...]
+    owner: str
+    verdict: ClaimVerdict
+    basis: Basis | None
+    reasons: tuple[str, ...]
+    tests: tuple[TestResult, ...]
+
+
+class ScopeItem(msgspec.Struct, frozen=True, kw_only=True):
+    """One task that was declared, and whether it was reached."""
+
+    target: str
+    task: str
+    reached: bool
+    error: str = ""
+
+
+class Tool(msgspec.Struct, frozen=True):
+    """Which program made this."""
+
+    name: str
+    version: str
+
+
+class PreviousRun(msgspec.Struct, frozen=True):
+    """The run before this one in the same folder, by the digest of its manifest."""
+
+    id: str
+    manifest_sha256: str
+
+
+class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """The head of a report: what was run, when, and over what."""
+
+    id: str
+    sequence: int
+    started_at: dt.datetime
+    as_of: dt.datetime
+    finished_at: dt.datetime
+    tool: Tool
+    organization: str
+    policy_sha256: str
+    evidence_sha256: str
+    previous_run: PreviousRun | None
+    scope: tuple[ScopeItem, ...]
+    disclaimer: str = DISCLAIMER
+    what_if: bool = False
+
+
+class ClaimCounts(msgspec.Struct, kw_only=True):
+    """How many claims ended how."""
+
+    supported: int = 0
+    supported_with_exceptions: int = 0
+    refuted: int = 0
+    unproven: int = 0
+
+
+class Summary(msgspec.Struct, frozen=True, kw_only=True):
+    """The run in figures."""
+
+    claims: ClaimCounts
+    findings: Counts
+    population: int
+
+
+class CriterionSupport(msgspec.Struct, frozen=True, kw_only=True):
+    """Which claims bear on a criterion, and how much."""
+
+    id: str
+    support: str
+    claims: tuple[str, ...]
+
+
+class Registers(msgspec.Struct, frozen=True, kw_only=True):
+    """What the claims rest on beside the tests: duties of customers and vendors, and the criteria touched."""
+
+    cuecs: tuple[dict[str, JSON], ...] = ()
+    subservice_organizations: tuple[dict[str, JSON], ...] = ()
+    criteria: tuple[CriterionSupport, ...] = ()
+
+
+class Head(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything of the report but its findings, which are streamed."""
+
+    run: RunInfo
+    summary: Summary
+    claims: tuple[ClaimResult, ...]
+    registers: Registers
+
+
+class Document(msgspec.Struct, frozen=True, kw_only=True):
+    """The whole of `report.json`, for its JSON Schema; it is written piece by piece, never held."""
+
+    schema: str
+    run: RunInfo
+    summary: Summary
+    claims: tuple[ClaimResult, ...]
+    findings: tuple[Finding, ...]
+    registers: Registers
+
+
+class RunView(Protocol):
+    """What a report format may read."""
+
+    @property
+    def head(self) -> Head:
+        """The run, its summary, claims and registers."""
+        ...
+
+    def findings(self) -> Iterator[Finding]:
+        """Every finding, in the order of the run's files."""
+        ...
+
+    def fragment(self, citation: Citation) -> JSON:
+        """The cited value, read out of the evidence; None where it is too large to quote."""
+        ...
+
+
+class ReportFormat(msgspec.Struct, frozen=True, kw_only=True):
+    """One way to write a report. `render` is given an open binary file and writes to it as it reads."""
+
+    name: str
+    filename: str
+    summary: str
+    render: Callable[[RunView, IO[bytes]], None]
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema (2020-12) of `report.json`."""
+    schema = msgspec.json.schema(Document)
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    schema["$id"] = f"urn:{SCHEMA.replace('/', ':')}"
+    return schema

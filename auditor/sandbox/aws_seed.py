@@ -1,0 +1,100 @@
+"""Fill an AWS account with what a world describes, as its administrator would: by calling AWS."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from auditor.sandbox.aws_world import AwsWorld, Bucket, CustomerKey, Volume
+
+# The types of each service's client are a package of their own, which a demo does not need.
+Client = Any
+
+
+def seed(world: AwsWorld, connect: Callable[[str, str], Client]) -> dict[str, str]:
+    """Create everything; return the ids of the volumes by name.
+
+    `connect(service, region)` gives a client. It is called in this thread only: making clients is not thread safe.
+    """
+    items: list[CustomerKey | Volume | Bucket] = [*world.keys, *world.volumes, *world.buckets]
+    regions = sorted({item.region for item in items})
+    clients = {(service, region): connect(service, region) for region in regions for service in ("ec2", "kms", "s3")}
+
+    def seed_region(region: str) -> dict[str, str]:
+        ec2, kms, s3 = (clients[service, region] for service in ("ec2", "kms", "s3"))
+        keys = [key for key in world.keys if key.region == region]
+        key_ids = {key.name: create_key(kms, key) for key in keys}
+        volumes = [volume for volume in world.volumes if volume.region == region]
+        volume_ids = {volume.name: create_volume(ec2, volume, key_ids) for volume in volumes}
+        for bucket in world.buckets:
+            if bucket.region == region:
+                create_bucket(s3, bucket, key_ids)
+        # Last, as in life: a key ends after things were encrypted with it.
+        for key in keys:
+            end_key(kms, key, key_ids[key.name])
+        return volume_ids
+
+    # Two at a time: more of them only make moto load the same models at once.
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        seeded = pool.map(seed_region, regions)
+        return {name: volume_id for volume_ids in seeded for name, volume_id in volume_ids.items()}
+
+
+def create_key(kms: Client, key: CustomerKey) -> str:
+    """Create a KMS key; return its id."""
+    tags = [{"TagKey": "Name", "TagValue": key.name}]
+    return str(kms.create_key(Description=key.name, Tags=tags)["KeyMetadata"]["KeyId"])
+
+
+def end_key(kms: Client, key: CustomerKey, key_id: str) -> None:
+    """Bring a key into the state that the world wants it in."""
+    if key.state == "disabled":
+        kms.disable_key(KeyId=key_id)
+    elif key.state == "pending_deletion":
+        kms.schedule_key_deletion(KeyId=key_id, PendingWindowInDays=7)
+
+
+def create_volume(ec2: Client, volume: Volume, key_ids: dict[str, str]) -> str:
+    """Create a volume, by itself or as the root volume of a new instance; return its id."""
+    zone = f"{volume.region}a"
+    tags = [{"Key": "Name", "Value": volume.name}]
+    encryption: dict[str, object] = {"Encrypted": volume.encrypted}
+    if volume.key:
+        encryption["KmsKeyId"] = key_ids[volume.key]
+    if volume.state == "available":
+        tagged = [{"ResourceType": "volume", "Tags": tags}]
+        created = ec2.create_volume(AvailabilityZone=zone, Size=volume.size, TagSpecifications=tagged, **encryption)
+        return str(created["VolumeId"])
+    disk = {"VolumeSize": volume.size, "VolumeType": "gp3", **encryption}
+    reservation = ec2.run_instances(
+        ImageId="ami-0abcdef1234567890",
+        InstanceType="t3.small",
+        MinCount=1,
+        MaxCount=1,
+        Placement={"AvailabilityZone": zone},
+        BlockDeviceMappings=[{"DeviceName": "/dev/xvda", "Ebs": disk}],
+        TagSpecifications=[{"ResourceType": kind, "Tags": tags} for kind in ("instance", "volume")],
+    )
+    (mapping,) = reservation["Instances"][0]["BlockDeviceMappings"]
+    return str(mapping["Ebs"]["VolumeId"])
+
+
+def create_bucket(s3: Client, bucket: Bucket, key_ids: dict[str, str]) -> None:
+    """Create a bucket and configure it."""
+    # us-east-1 is the one region that must not be named.
+    location = {} if bucket.region == "us-east-1" else {"LocationConstraint": bucket.region}
+    s3.create_bucket(Bucket=bucket.name, **({"CreateBucketConfiguration": location} if location else {}))
+    if bucket.tags:
+        tags = [{"Key": key, "Value": value} for key, value in bucket.tags.items()]
+        s3.put_bucket_tagging(Bucket=bucket.name, Tagging={"TagSet": tags})
+    if bucket.versioning != "never":
+        versioning = {"Status": bucket.versioning.capitalize()}
+        s3.put_bucket_versioning(Bucket=bucket.name, VersioningConfiguration=versioning)
+    if bucket.lifecycle:
+        rules = {"Rules": bucket.lifecycle}
+        s3.put_bucket_lifecycle_configuration(Bucket=bucket.name, LifecycleConfiguration=rules)
+    if bucket.encryption:
+        default: dict[str, str] = {"SSEAlgorithm": bucket.encryption.algorithm}
+        if bucket.encryption.key:
+            default["KMSMasterKeyID"] = key_ids[bucket.encryption.key]
+        configuration = {"Rules": [{"ApplyServerSideEncryptionByDefault": default, "BucketKeyEnabled": True}]}
+        s3.put_bucket_encryption(Bucket=bucket.name, ServerSideEncryptionConfiguration=configuration)

@@ -1,0 +1,93 @@
+"""What the AWS half of a world is made of: the shape of worlds/*/aws.yaml."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from auditor.sandbox.part import SandboxError
+
+ACCOUNT_ID = "123456789012"  # moto's only account
+
+
+class Truth(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a check must find out about an item, and why."""
+
+    outcome: Literal["pass", "fail", "error", "not_applicable", "manual"]
+    why: str = ""
+
+
+class CustomerKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A KMS key that the customer manages. Volumes and buckets of its region name it."""
+
+    name: str
+    region: str
+    state: Literal["enabled", "disabled", "pending_deletion"] = "enabled"
+
+
+class Volume(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An EBS volume. Encrypted without `key` means: by the account's AWS managed key (alias/aws/ebs)."""
+
+    name: str
+    region: str
+    size: int  # GiB
+    encrypted: bool
+    expected: dict[str, Truth]  # by check id
+    state: Literal["available", "in-use"] = "available"  # in-use: the root volume of an instance
+    key: str | None = None
+
+
+class DefaultEncryption(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A bucket's default encryption, where it was set."""
+
+    algorithm: Literal["AES256", "aws:kms", "aws:kms:dsse"]
+    key: str | None = None
+
+
+class Bucket(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An S3 bucket. `lifecycle` holds rules as boto3 takes them: boto3 refuses what is not a rule."""
+
+    name: str
+    region: str
+    expected: dict[str, Truth]  # by check id
+    tags: dict[str, str] = {}
+    versioning: Literal["never", "enabled", "suspended"] = "never"
+    lifecycle: list[dict[str, Any]] = []
+    encryption: DefaultEncryption | None = None
+
+
+class AwsWorld(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One AWS account, and the truth about it."""
+
+    # Far fewer than a real account has (17 regions need no opt-in), so that a demo is quick.
+    enabled_regions: list[str]
+    auditor_may: list[str]  # IAM actions that the auditor's own user is allowed
+    keys: list[CustomerKey]
+    volumes: list[Volume]
+    buckets: list[Bucket]
+
+
+def read_aws_world(path: Path) -> AwsWorld:
+    """Read a world's aws.yaml, or raise SandboxError saying where it is wrong."""
+    try:
+        world = msgspec.yaml.decode(path.read_bytes(), type=AwsWorld)
+    except (OSError, msgspec.DecodeError) as error:
+        raise SandboxError(f"{path}: {error}") from error
+    _check(world, path)
+    return world
+
+
+def _check(world: AwsWorld, path: Path) -> None:
+    """Raise SandboxError for what the types cannot say."""
+    keys = {(key.region, key.name) for key in world.keys}
+    items: list[Volume | Bucket] = [*world.volumes, *world.buckets]
+    for item in items:
+        key = item.key if isinstance(item, Volume) else item.encryption.key if item.encryption else None
+        if item.region not in world.enabled_regions:
+            raise SandboxError(f"{path}: {item.name} is in {item.region}, which is not an enabled region")
+        if key and (item.region, key) not in keys:
+            raise SandboxError(f"{path}: {item.name} names the key {key}, which {item.region} does not have")
+    names = [item.name for item in items]
+    for name in set(names):
+        if names.count(name) > 1:
+            raise SandboxError(f"{path}: there are two {name}")

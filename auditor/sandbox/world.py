@@ -1,0 +1,81 @@
+"""A demo world: real servers on loopback, the auditor.yaml and environment to audit them, and the truth about them.
+
+What a world is like stands in worlds/<name>/<part>.yaml. The parts start side by side.
+"""
+
+from __future__ import annotations
+
+import importlib
+import shutil
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from auditor.sandbox.part import Expected, Part
+
+WORLDS = Path(__file__).with_name("worlds")
+PARTS = {"aws": "auditor.sandbox.aws:start_aws", "postgres": "auditor.sandbox.postgres_part:start_postgres"}
+"""What starts each part, by the name of its file; imported when a world has one."""
+
+
+@dataclass(frozen=True)
+class World:
+    """A running world. `config` is its auditor.yaml, whose references `environment` resolves."""
+
+    name: str
+    config: Path
+    environment: dict[str, str]
+    expected: list[Expected]
+
+
+def names() -> list[str]:
+    """Return the worlds there are."""
+    return sorted(folder.name for folder in WORLDS.iterdir() if folder.is_dir())
+
+
+@contextmanager
+def running(name: str) -> Iterator[World]:
+    """Start a world, and end everything it started; `SandboxError` says in one line what is missing."""
+    folder = Path(tempfile.mkdtemp(prefix="auditor-world-"))
+    with ExitStack() as cleanup:
+        cleanup.callback(shutil.rmtree, folder, ignore_errors=True)
+        parts = _start(WORLDS / name, folder, cleanup)
+        config = folder / "auditor.yaml"
+        settings = {
+            "version": 1,
+            "organization": f"Explo (demo world: {name})",
+            "targets": [target for part in parts for target in part.targets],
+        }
+        config.write_text(yaml.safe_dump(settings, sort_keys=False, allow_unicode=True), encoding="utf-8")
+        environment = {key: value for part in parts for key, value in part.environment.items()}
+        yield World(name, config, environment, [line for part in parts for line in part.expected])
+
+
+def _start(world: Path, folder: Path, cleanup: ExitStack) -> list[Part]:
+    files = sorted(world.glob("*.yaml"))
+    with ThreadPoolExecutor(len(files)) as pool:
+        starting = [pool.submit(_start_part, file, folder) for file in files]
+    problem: Exception | None = None
+    parts = []
+    for future in starting:
+        try:
+            part = future.result()
+        except Exception as error:  # noqa: BLE001 - the others must be stopped first; raised again below
+            problem = problem or error
+            continue
+        cleanup.callback(part.stop)
+        parts.append(part)
+    if problem is not None:
+        raise problem
+    return parts
+
+
+def _start_part(file: Path, folder: Path) -> Part:
+    module, _, name = PARTS[file.stem].partition(":")
+    part: Part = getattr(importlib.import_module(module), name)(file.parent, folder)
+    return part

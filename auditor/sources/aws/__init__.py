@@ -1,0 +1,39 @@
+"""AWS accounts, asked through boto3."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from auditor.questions import Opening, SourceType
+from auditor.sources.aws.operations import OPERATIONS
+from auditor.sources.aws.target import AwsTarget, contradiction, declare, shards
+
+if TYPE_CHECKING:
+    from auditor.sources.aws.connection import AwsConnection
+
+
+@contextmanager
+def connect(target: AwsTarget, opening: Opening) -> Iterator[AwsConnection]:
+    """Open an account for one task."""
+    from auditor.sources.aws.connection import AwsConnection  # noqa: PLC0415 - boto3 is heavy: only where it is needed
+
+    connection = AwsConnection(target, opening)
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+SOURCE = SourceType(
+    name="aws",
+    settings=AwsTarget,
+    operations=OPERATIONS,
+    declare=declare,
+    open=connect,
+    identity="sts.get_caller_identity",
+    contradiction=contradiction,
+    fan_out="ec2.describe_regions",
+    shards=shards,
+)

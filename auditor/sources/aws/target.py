@@ -1,0 +1,73 @@
+"""An AWS account as a target: its settings, what may be known of it, its identity and its regions."""
+
+from __future__ import annotations
+
+import urllib.parse
+from typing import Annotated
+
+import msgspec
+
+from auditor.answers import Answer
+from auditor.model import JSON
+from auditor.questions import RegionShards, SecretRef
+
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+class Regions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Look only at these of the enabled regions, and say why; the others are printed in the scope."""
+
+    only: Annotated[list[str], msgspec.Meta(min_length=1)]
+    reason: Annotated[str, msgspec.Meta(min_length=1)]
+
+
+class AwsTarget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An AWS account. Credentials come from boto3's usual chain (environment, profile, instance role).
+
+    `role_arn` is assumed first where given; `home_region` is asked for what is not regional; `max_attempts` counts the
+    first try too.
+    """
+
+    account_id: Annotated[str, msgspec.Meta(pattern=r"^\d{12}$")]
+    role_arn: Annotated[str, msgspec.Meta(pattern=r"^arn:[\w-]+:iam::\d{12}:role/.+$")] | None = None
+    external_id: SecretRef | None = None
+    endpoint_url: Annotated[str, msgspec.Meta(pattern=r"^https?://.+$")] | None = None
+    regions: Regions | None = None
+    home_region: Annotated[str, msgspec.Meta(pattern=r"^[a-z]{2}(-[a-z]+)+-\d+$")] = "us-east-1"
+    max_attempts: Annotated[int, msgspec.Meta(ge=1, le=20)] = 5
+
+    def __post_init__(self) -> None:
+        url = urllib.parse.urlsplit(self.endpoint_url or "https:")
+        if url.scheme == "http" and url.hostname not in LOOPBACK:
+            raise ValueError("endpoint_url: http:// is only for loopback; use https://")
+
+
+def declare(target: AwsTarget) -> dict[str, JSON]:
+    """Return what may be known of the account without any secret."""
+    declared: dict[str, JSON] = {"account_id": target.account_id, "home_region": target.home_region}
+    if target.regions is not None:
+        declared["regions"] = {"only": list(target.regions.only), "reason": target.regions.reason}
+    for name in ("role_arn", "endpoint_url"):
+        if getattr(target, name) is not None:
+            declared[name] = getattr(target, name)
+    return declared
+
+
+def contradiction(declared: Answer, identity: Answer) -> str | None:
+    """Say what differs between the declared account and the one that answered; None where they agree."""
+    expected, actual = declared.get("/account_id", str), identity.get("/Account", str)
+    return None if expected == actual else f"declared account {expected}, but {actual} answered"
+
+
+def shards(declared: Answer, regions: Answer) -> RegionShards:
+    """Read the enabled regions, as far as the settings want them looked at."""
+    enabled = tuple(sorted(item.get("/RegionName", str) for item in regions.items("/Regions")))
+    only = declared.find("/regions/only", list[str])
+    if only is None:
+        return RegionShards(enabled)
+    return RegionShards(
+        regions=tuple(region for region in enabled if region in only),
+        excluded=tuple(region for region in enabled if region not in only),
+        missing=tuple(sorted(set(only) - set(enabled))),
+        reason=declared.get("/regions/reason", str),
+    )

@@ -1,0 +1,37 @@
+"""PostgreSQL databases: asked by SQL through psycopg, and on the wire by probes of our own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from auditor.questions import Opening, SourceType
+from auditor.sources.postgres.operations import OPERATIONS
+from auditor.sources.postgres.target import PostgresTarget, contradiction, declare
+
+if TYPE_CHECKING:
+    from auditor.sources.postgres.connection import PostgresConnection
+
+
+@contextmanager
+def connect(target: PostgresTarget, opening: Opening) -> Iterator[PostgresConnection]:
+    """Open a database for one task; nothing is connected before it is asked."""
+    from auditor.sources.postgres.connection import PostgresConnection  # noqa: PLC0415 - psycopg is heavy
+
+    connection = PostgresConnection(target, opening)
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+SOURCE = SourceType(
+    name="postgres",
+    settings=PostgresTarget,
+    operations=OPERATIONS,
+    declare=declare,
+    open=connect,
+    identity="sql.identity",
+    contradiction=contradiction,
+)

@@ -1,0 +1,76 @@
+"""A PostgreSQL database as a target: its settings, what may be known of it, and its identity."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from auditor.answers import Answer
+from auditor.model import JSON
+from auditor.questions import SecretRef
+
+Name = Annotated[str, msgspec.Meta(min_length=1)]
+Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
+
+
+class CaTrust(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Trust the certificate authorities in a PEM file, and no others."""
+
+    ca: Name
+
+
+class CertificateFiles(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The client certificate that was issued to the auditor's user, and its key (PEM files)."""
+
+    cert: Name
+    key: Name
+
+
+class Endpoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A further door to the same database: a proxy, a pooler, a replica."""
+
+    host: Name
+    port: Port = 5432
+
+
+class PostgresTarget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A PostgreSQL database. `host` and `port` are its first endpoint; every endpoint is probed.
+
+    `trust` says how its clients verify the server: a file of authorities, the system's store, or none (then it is not
+    verified here either, and the report advises against it). `timeout` is in seconds, for each question.
+    """
+
+    host: Name
+    port: Port = 5432
+    dbname: Name
+    user: Name
+    password: SecretRef | None = None
+    trust: CaTrust | Literal["system", "none"] = "system"
+    client_certificate: CertificateFiles | None = None
+    endpoints: list[Endpoint] = []
+    timeout: Annotated[float, msgspec.Meta(gt=0, le=300)] = 10.0
+
+    def doors(self) -> list[Endpoint]:
+        """Return every endpoint once, the first one first."""
+        return list(dict.fromkeys([Endpoint(self.host, self.port), *self.endpoints]))
+
+
+def declare(target: PostgresTarget) -> dict[str, JSON]:
+    """Return what may be known of the database without any secret."""
+    return {
+        "dbname": target.dbname,
+        "user": target.user,
+        "trust": target.trust if isinstance(target.trust, str) else "ca",
+        "client_certificate": target.client_certificate is not None,
+        "endpoints": [{"host": door.host, "port": door.port} for door in target.doors()],
+    }
+
+
+def contradiction(declared: Answer, identity: Answer) -> str | None:
+    """Say what differs between the declared user and database and those that answered; None where they agree."""
+    for name, pointer in (("user", "/user"), ("database", "/dbname")):
+        expected, actual = declared.get(pointer, str), identity.get(f"/{name}", str)
+        if expected != actual:
+            return f"declared {name} {expected!r}, but {actual!r} answered"
+    return None

@@ -1,0 +1,77 @@
+"""A finished run as reports read it: its head, its findings as a stream, and the fragments they cite."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from auditor.answers import resolve_pointer
+from auditor.evidence import AnswerLine, CloseLine, OpenLine, SubjectLine
+from auditor.model import JSON, Citation, EvidenceError
+from auditor.results import Finding, Head
+
+FINDINGS = "findings"
+
+
+class StoredRun:
+    """Reads findings and evidence from disk as they are asked for; holds one offset per line of evidence, no bodies."""
+
+    def __init__(self, head: Head, evidence: Path, findings: Path) -> None:
+        self._head = head
+        self._evidence = evidence
+        self._findings = findings
+        self._offsets: dict[str, array[int]] = {}
+        self._last: tuple[str, int, JSON] = ("", 0, None)
+
+    @property
+    def head(self) -> Head:
+        """The run, its summary, claims and registers."""
+        return self._head
+
+    def findings(self) -> Iterator[Finding]:
+        """Yield every finding, files in byte order of their names."""
+        decoder = msgspec.json.Decoder(Finding)
+        for path in sorted(self._findings.glob("*.jsonl"), key=lambda path: path.name.encode()):
+            with path.open("rb") as handle:
+                for line in handle:
+                    yield decoder.decode(line)
+
+    def fragment(self, citation: Citation) -> JSON:
+        """Return the cited value out of the first cited line; None where it is not there."""
+        try:
+            value = resolve_pointer(self._body(citation.file, citation.lines[0]), citation.pointer)
+        except TypeError:
+            return None
+        return value if isinstance(value, dict | list | str | int | float | bool) else None
+
+    def _body(self, name: str, number: int) -> JSON:
+        if self._last[:2] != (name, number):
+            self._last = (name, number, self._read(name, number))
+        return self._last[2]
+
+    def _read(self, name: str, number: int) -> JSON:
+        path = self._evidence.parent / name
+        if name not in self._offsets:
+            self._offsets[name] = _line_offsets(path)
+        offsets = self._offsets[name]
+        if not 1 <= number <= len(offsets):
+            raise EvidenceError(f"{name}: has no line {number}, which a finding cites")
+        with path.open("rb") as handle:
+            handle.seek(offsets[number - 1])
+            line = msgspec.json.decode(handle.readline(), type=OpenLine | AnswerLine | SubjectLine | CloseLine)
+        if isinstance(line, AnswerLine):
+            return line.body if line.error is None else {"error": msgspec.to_builtins(line.error)}
+        return msgspec.to_builtins(line)
+
+
+def _line_offsets(path: Path) -> array[int]:
+    offsets = array("Q")
+    position = 0
+    with path.open("rb") as handle:
+        for line in handle:
+            offsets.append(position)
+            position += len(line)
+    return offsets

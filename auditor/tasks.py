@@ -1,0 +1,159 @@
+"""One task: open its target, ask what its tests want to know, and close the segment. The only part that does I/O."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from auditor import __version__
+from auditor.checking import Check
+from auditor.evidence import FOLDER, Segment
+from auditor.judge import bind
+from auditor.model import Unproven
+from auditor.notebook import Cancelled, Questions, Recorder
+from auditor.plan import Plan, Task
+from auditor.policy import Test
+from auditor.questions import Opening, RegionShards, SecretRef, SourceType
+from auditor.redact import Redactor
+from auditor.scope import read_regions, wrong_target
+from auditor.settings import Settings, Target
+
+LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Context:
+    """What all tasks of a run have in common. `transports` replaces what carries the bytes, by target (tests do)."""
+
+    run: Path
+    plan: Plan
+    settings: Settings
+    tests: Mapping[str, Test]
+    checks: Mapping[str, Check]
+    sources: Mapping[str, SourceType]
+    redactor: Redactor
+    secret: Callable[[SecretRef], str]
+    clock: Callable[[], datetime]
+    cancelled: threading.Event = field(default_factory=threading.Event)
+    transports: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a task leaves behind besides its segment: nothing but counts, and where to look next."""
+
+    task: Task
+    closed_at: datetime
+    answers: int
+    subjects: int
+    regions: RegionShards
+
+
+def run_task(task: Task, context: Context) -> Done:
+    """Carry out one task, and close its segment."""
+    names = dict.fromkeys([task.target, *_further_targets(task, context)])
+    path = context.run / FOLDER / f"{task.id}.jsonl"
+    segment = Segment.create(
+        path,
+        task=task.id,
+        shard=task.shard,
+        targets={name: context.plan.target(name).declared for name in names},
+        tool=f"auditor/{__version__}",
+        started_at=context.clock(),
+    )
+    with ExitStack() as stack:
+        stack.callback(segment.release)
+        recorders = {name: _recorder(name, task, segment, context, stack) for name in names}
+        wrong = _identify(task, segment, context, recorders)
+        regions = RegionShards(())
+        if not wrong:
+            regions = _regions(task, segment, context, recorders)
+            for name in task.tests:
+                _collect(task, name, segment, context, recorders)
+        closed_at = context.clock()
+        segment.close(complete=not wrong, error=wrong, at=closed_at)
+        return Done(task, closed_at, segment.answers, segment.subjects, regions)
+
+
+def _further_targets(task: Task, context: Context) -> list[str]:
+    return [target for name in task.tests for target in context.tests[name].with_.values()]
+
+
+def _recorder(name: str, task: Task, segment: Segment, context: Context, stack: ExitStack) -> Recorder:
+    target = _target(name, context)
+    kind = context.sources[target.type]
+    opening = Opening(
+        shard=task.shard if name == task.target else "main",
+        secret=context.secret,
+        conceal=context.redactor.conceal,
+        folder=context.settings.folder,
+        transport=context.transports.get(name),
+    )
+    connection = stack.enter_context(kind.open(target.settings, opening))
+    return Recorder(
+        segment,
+        connection,
+        context.redactor,
+        clock=context.clock,
+        cancelled=context.cancelled,
+        parallel=kind.parallel_questions,
+    )
+
+
+def _target(name: str, context: Context) -> Target:
+    return next(target for target in context.settings.targets if target.id == name)
+
+
+def _identify(task: Task, segment: Segment, context: Context, recorders: Mapping[str, Recorder]) -> str:
+    """Ask every target who is asking; return how the task's own contradicts its declaration."""
+    wrong = ""
+    for name, recorder in recorders.items():
+        kind = context.sources[context.plan.target(name).type]
+        if not kind.identity:
+            continue
+        questions = Questions(segment, name, kind, recorder)
+        identity = questions.ask(kind.identity)
+        if not identity.readable:
+            recorder.identity_unproved = identity.record.reason
+        elif difference := wrong_target(questions, kind):
+            if name == task.target:
+                wrong = difference
+            else:
+                recorder.identity_unproved = difference
+    return wrong
+
+
+def _regions(task: Task, segment: Segment, context: Context, recorders: Mapping[str, Recorder]) -> RegionShards:
+    if not task.fan_out:
+        return RegionShards(())
+    kind = context.sources[context.plan.target(task.target).type]
+    try:
+        return read_regions(Questions(segment, task.target, kind, recorders[task.target]), kind)[0]
+    except Unproven as error:
+        LOG.warning("%s: the regions could not be listed: %s", task.id, error.reason)
+        return RegionShards(())
+
+
+def _collect(task: Task, name: str, segment: Segment, context: Context, recorders: Mapping[str, Recorder]) -> None:
+    """Ask everything one test wants to know, and list its population. What it makes of the answers is judged later."""
+    test = context.tests[name]
+    check = context.checks[test.check]
+    sources = bind(check, test, task.target, segment, context.plan, context.sources, recorders)
+    params = msgspec.convert(test.params, check.params, strict=True)
+    try:
+        for subject in check.collect(params, *sources):
+            segment.add_subject(name, subject.resource)
+    except Cancelled:
+        raise
+    except Unproven as error:
+        LOG.info("%s: %s: population incomplete: %s", task.id, name, error.reason)
+    except Exception:  # boundary: judging meets the same mistake, and makes a finding of it
+        LOG.exception("%s: check %s failed to collect", task.id, check.id)

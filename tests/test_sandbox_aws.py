@@ -1,0 +1,261 @@
+"""moto's corrections one by one, over HTTP: corrected it answers as AWS does, and as it comes it does not."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import pytest
+from botocore.exceptions import ClientError
+
+from auditor.sandbox.aws import AwsPart, start_account
+from auditor.sandbox.aws_world import ACCOUNT_ID
+from auditor.sandbox.moto_corrections import CORRECTIONS
+from tests.aws_account import EMPTY, REGION, as_auditor, new_bucket, refusal, wire
+
+AS_MOTO_COMES = ("-c", "from auditor.sandbox.moto_server import serve; serve()")
+RULE = {"Status": "Enabled", "Filter": {"Prefix": "exports/"}, "Expiration": {"Days": 7}}
+
+
+@pytest.fixture(scope="module")
+def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AwsPart]:
+    """An empty account on moto as we correct it."""
+    part = start_account(EMPTY, tmp_path_factory.mktemp("corrected"))
+    yield part
+    part.stop()
+
+
+@pytest.fixture(scope="module")
+def account_of_plain_moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AwsPart]:
+    """An empty account on moto as it comes."""
+    part = start_account(EMPTY, tmp_path_factory.mktemp("plain"), AS_MOTO_COMES)
+    yield part
+    part.stop()
+
+
+# One probe for each correction, by its name: it passes on AWS and on corrected moto, and fails on moto as it comes.
+
+
+def describe_regions_lists_what_is_enabled(part: AwsPart) -> None:
+    ec2 = part.client("ec2", REGION)
+    listed = {region["RegionName"]: region["OptInStatus"] for region in ec2.describe_regions()["Regions"]}
+    expected = dict.fromkeys(("eu-central-1", "us-east-1"), "opt-in-not-required")
+    assert listed == {**expected, "eu-south-1": "opted-in"}
+    every = ec2.describe_regions(AllRegions=True)["Regions"]
+    disabled = {region["RegionName"] for region in every if region["OptInStatus"] == "not-opted-in"}
+    assert len(every) == len(disabled) + 3
+    assert "af-south-1" in disabled
+    assert not [name for name in disabled if name.startswith(("cn-", "us-gov-"))]
+
+
+def describe_volumes_pages(part: AwsPart) -> None:
+    ec2 = part.client("ec2", "us-east-1")
+    for _ in range(12):
+        ec2.create_volume(AvailabilityZone="us-east-1a", Size=1)
+    pages = list(ec2.get_paginator("describe_volumes").paginate(PaginationConfig={"PageSize": 5}))
+    assert [len(page["Volumes"]) for page in pages] == [5, 5, 2]
+    assert len({volume["VolumeId"] for page in pages for volume in page["Volumes"]}) == 12
+    assert len(ec2.describe_volumes()["Volumes"]) == 12
+    assert len(ec2.describe_volumes(MaxResults=1000)["Volumes"]) == 12
+    assert refusal(lambda: ec2.describe_volumes(MaxResults=4)) == ("InvalidParameterValue", 400)
+    assert refusal(lambda: ec2.describe_volumes(MaxResults=5, NextToken="made up")) == ("InvalidNextToken", 400)
+    first = pages[0]["Volumes"][0]["VolumeId"]
+    both = refusal(lambda: ec2.describe_volumes(MaxResults=5, VolumeIds=[first]))
+    assert both == ("InvalidParameterCombination", 400)
+
+
+def volumes_name_their_key_by_arn(part: AwsPart) -> None:
+    kms, ec2 = part.client("kms", REGION), part.client("ec2", REGION)
+    key = kms.create_key()["KeyMetadata"]
+    kms.create_alias(AliasName="alias/mine", TargetKeyId=key["KeyId"])
+    alias_arn = kms.list_aliases(KeyId=key["KeyId"])["Aliases"][0]["AliasArn"]
+    for name in (key["Arn"], key["KeyId"], "alias/mine", alias_arn):
+        volume = ec2.create_volume(AvailabilityZone=f"{REGION}a", Size=1, Encrypted=True, KmsKeyId=name)
+        (described,) = ec2.describe_volumes(VolumeIds=[volume["VolumeId"]])["Volumes"]
+        assert described["KmsKeyId"] == key["Arn"]
+
+
+def keys_of_aws_say_so(part: AwsPart) -> None:
+    kms, ec2 = part.client("kms", "eu-south-1"), part.client("ec2", "eu-south-1")
+    volume = ec2.create_volume(AvailabilityZone="eu-south-1a", Size=1, Encrypted=True)
+    key = kms.describe_key(KeyId=volume["KmsKeyId"])["KeyMetadata"]
+    assert (key["KeyManager"], key["Arn"]) == ("AWS", volume["KmsKeyId"])
+    assert kms.describe_key(KeyId="alias/aws/ebs")["KeyMetadata"]["Arn"] == volume["KmsKeyId"]
+    # Where nothing used it yet, asking for it is its first use.
+    first_use = part.client("kms", "us-east-1").describe_key(KeyId="alias/aws/ebs")["KeyMetadata"]
+    assert first_use["KeyManager"] == "AWS"
+    own = kms.create_key()["KeyMetadata"]["KeyId"]
+    kms.create_alias(AliasName="alias/own", TargetKeyId=own)
+    assert kms.describe_key(KeyId="alias/own")["KeyMetadata"]["KeyManager"] == "CUSTOMER"
+
+
+def key_metadata_has_no_nulls(part: AwsPart) -> None:
+    kms = part.client("kms", REGION)
+    body, _ = wire(kms, "describe_key", KeyId=kms.create_key()["KeyMetadata"]["KeyId"])
+    assert "null" not in body
+    assert "SigningAlgorithms" not in body
+    assert '"MultiRegion": false' in body
+    assert '"KeyUsage": "ENCRYPT_DECRYPT"' in body
+
+
+def kms_answers_are_json(part: AwsPart) -> None:
+    _, headers = wire(part.client("kms", REGION), "describe_key", KeyId="alias/aws/ebs")
+    assert headers["Content-Type"] == "application/x-amz-json-1.1"
+
+
+def denials_are_worded_by_their_service(part: AwsPart) -> None:
+    ec2, kms = as_auditor(part, "ec2"), as_auditor(part, "kms")
+    assert refusal(ec2.describe_volumes) == ("UnauthorizedOperation", 403)
+    assert refusal(ec2.describe_regions) == ("UnauthorizedOperation", 403)
+    assert refusal(lambda: kms.describe_key(KeyId="alias/aws/ebs")) == ("AccessDeniedException", 400)
+    assert refusal(as_auditor(part, "s3").list_buckets) == ("AccessDenied", 403)
+
+
+def list_buckets_pages_and_names_regions(part: AwsPart) -> None:
+    regions = {"paged-b": "eu-south-1", "paged-a": REGION, "paged-c": REGION}
+    for name, region in regions.items():
+        new_bucket(part, name, region)
+    s3 = part.client("s3", REGION)
+    pages = list(s3.get_paginator("list_buckets").paginate(Prefix="paged-", PaginationConfig={"PageSize": 2}))
+    assert [[bucket["Name"] for bucket in page["Buckets"]] for page in pages] == [["paged-a", "paged-b"], ["paged-c"]]
+    assert pages[0]["Prefix"] == "paged-"
+    assert {bucket["Name"]: bucket["BucketRegion"] for page in pages for bucket in page["Buckets"]} == regions
+    assert not [bucket for bucket in s3.list_buckets()["Buckets"] if "BucketRegion" in bucket]
+
+
+def lifecycle_rules_come_back_whole(part: AwsPart) -> None:
+    s3 = new_bucket(part, "rules-whole")
+    tags = [{"Key": "a", "Value": "<&>"}, {"Key": "b", "Value": ""}]
+    sent: list[dict[str, Any]] = [
+        {"ID": "size", "Filter": {"ObjectSizeGreaterThan": 5}},
+        {"ID": "small", "Filter": {"ObjectSizeLessThan": 9}},
+        {"ID": "both", "Filter": {"And": {"Prefix": "e/", "Tags": tags}}},
+        {"ID": "three", "Filter": {"And": {"Prefix": "", "ObjectSizeGreaterThan": 5, "ObjectSizeLessThan": 9}}},
+        {"ID": "all", "Filter": {}},
+        {"ID": "prefix", "Filter": {"Prefix": ""}},
+        {"ID": "tag", "Filter": {"Tag": {"Key": "a", "Value": "b"}}},
+        {"ID": "legacy", "Prefix": "e/"},
+    ]
+    for rule in sent:
+        rule |= {
+            "Status": "Enabled",
+            "Expiration": {"Days": 7},
+            "NoncurrentVersionExpiration": {"NoncurrentDays": 1, "NewerNoncurrentVersions": 3},
+            "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 2},
+            "Transitions": [{"Days": 1, "StorageClass": "GLACIER"}],
+        }
+    s3.put_bucket_lifecycle_configuration(Bucket="rules-whole", LifecycleConfiguration={"Rules": sent})
+    assert s3.get_bucket_lifecycle_configuration(Bucket="rules-whole")["Rules"] == sent
+    s3.put_bucket_lifecycle_configuration(Bucket="rules-whole", LifecycleConfiguration={"Rules": [RULE]})
+    (rule,) = s3.get_bucket_lifecycle_configuration(Bucket="rules-whole")["Rules"]
+    assert {**RULE, "ID": rule["ID"]} == rule
+    body, headers = wire(s3, "get_bucket_lifecycle_configuration", Bucket="rules-whole")
+    assert ET.fromstring(body).tag == "{http://s3.amazonaws.com/doc/2006-03-01/}LifecycleConfiguration"  # noqa: S314
+    assert headers["x-amz-transition-default-minimum-object-size"] == "all_storage_classes_128K"
+    s3.delete_bucket_lifecycle(Bucket="rules-whole")
+    gone = refusal(lambda: s3.get_bucket_lifecycle_configuration(Bucket="rules-whole"))
+    assert gone == ("NoSuchLifecycleConfiguration", 404)
+
+
+def impossible_lifecycle_rules_are_refused(part: AwsPart) -> None:
+    s3 = new_bucket(part, "rules-impossible")
+
+    def put(rule: dict[str, Any]) -> None:
+        rules = {"Rules": [{"Status": "Enabled", "Filter": {}, **rule}]}
+        s3.put_bucket_lifecycle_configuration(Bucket="rules-impossible", LifecycleConfiguration=rules)
+
+    put({"Expiration": {"Days": 1}})
+    invalid = ("InvalidArgument", 400)
+    assert refusal(lambda: put({"Expiration": {"Days": 0}})) == invalid
+    assert refusal(lambda: put({"NoncurrentVersionExpiration": {"NoncurrentDays": 0}})) == invalid
+    assert refusal(lambda: put({"AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 0}})) == invalid
+    assert refusal(lambda: put({})) == ("InvalidRequest", 400)
+    two = {"Prefix": "a", "ObjectSizeLessThan": 5}
+    assert refusal(lambda: put({"Filter": two, "Expiration": {"Days": 1}})) == ("MalformedXML", 400)
+
+
+def versioning_has_its_root_element(part: AwsPart) -> None:
+    s3 = new_bucket(part, "versioned")
+    for status in (None, "Enabled", "Suspended"):
+        if status:
+            s3.put_bucket_versioning(Bucket="versioned", VersioningConfiguration={"Status": status})
+        assert s3.get_bucket_versioning(Bucket="versioned").get("Status") == status
+        body, _ = wire(s3, "get_bucket_versioning", Bucket="versioned")
+        assert ET.fromstring(body).tag == "{http://s3.amazonaws.com/doc/2006-03-01/}VersioningConfiguration"  # noqa: S314
+
+
+def every_bucket_is_encrypted(part: AwsPart) -> None:
+    def rules() -> Any:
+        return s3.get_bucket_encryption(Bucket="encrypted")["ServerSideEncryptionConfiguration"]["Rules"]
+
+    s3 = new_bucket(part, "encrypted")
+    default = [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}, "BucketKeyEnabled": False}]
+    assert rules() == default
+    by_kms = [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms"}, "BucketKeyEnabled": True}]
+    s3.put_bucket_encryption(Bucket="encrypted", ServerSideEncryptionConfiguration={"Rules": by_kms})
+    assert rules() == by_kms
+    s3.delete_bucket_encryption(Bucket="encrypted")
+    assert rules() == default
+
+
+def reading_the_encryption_is_its_own_action(part: AwsPart) -> None:
+    new_bucket(part, "permitted").put_bucket_encryption(
+        Bucket="permitted",
+        ServerSideEncryptionConfiguration={
+            "Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]
+        },
+    )
+    auditor = as_auditor(part, "s3")
+    assert auditor.get_bucket_encryption(Bucket="permitted")
+    assert refusal(lambda: auditor.get_bucket_versioning(Bucket="permitted")) == ("AccessDenied", 403)
+
+
+def buckets_have_an_owner_and_a_region(part: AwsPart) -> None:
+    s3 = new_bucket(part, "owned")
+    s3.get_bucket_versioning(Bucket="owned", ExpectedBucketOwner=ACCOUNT_ID)
+    stranger = "999999999999"
+    assert refusal(lambda: s3.get_bucket_versioning(Bucket="owned", ExpectedBucketOwner=stranger)) == (
+        "AccessDenied",
+        403,
+    )
+    new_bucket(part, "elsewhere", "eu-south-1")
+    statuses: list[int] = []
+    s3.meta.events.register(
+        "before-parse.*.*", lambda response_dict, **_: statuses.append(response_dict["status_code"])
+    )
+    s3.get_bucket_versioning(Bucket="elsewhere")
+    assert statuses == [301, 200]
+
+
+PROBES = [globals()[correction.__name__] for correction in CORRECTIONS]
+
+
+@pytest.mark.parametrize("probe", PROBES, ids=lambda probe: probe.__name__)
+def test_the_corrected_server_answers_as_aws(account: AwsPart, probe: Callable[[AwsPart], None]) -> None:
+    probe(account)
+
+
+@pytest.mark.parametrize("probe", PROBES, ids=lambda probe: probe.__name__)
+def test_moto_still_needs_the_correction(account_of_plain_moto: AwsPart, probe: Callable[[AwsPart], None]) -> None:
+    with pytest.raises((AssertionError, ClientError, KeyError, pytest.fail.Exception)):
+        probe(account_of_plain_moto)
+
+
+def test_the_auditor_is_an_iam_user_whose_signature_is_checked(account: AwsPart) -> None:
+    who = as_auditor(account, "sts").get_caller_identity()
+    assert (who["Account"], who["Arn"]) == (ACCOUNT_ID, f"arn:aws:iam::{ACCOUNT_ID}:user/auditor")
+    assert who["UserId"].startswith("AIDA")
+    administrator = account.client("sts", REGION).get_caller_identity()
+    assert administrator["Arn"] == f"arn:aws:iam::{ACCOUNT_ID}:user/administrator"
+    right = account.environment["AWS_SECRET_ACCESS_KEY"]
+    assert len(right) == 40
+    assert "/" in right
+    assert "+" in right
+    account.environment["AWS_SECRET_ACCESS_KEY"] = "wrong"
+    try:
+        assert refusal(as_auditor(account, "sts").get_caller_identity) == ("SignatureDoesNotMatch", 403)
+    finally:
+        account.environment["AWS_SECRET_ACCESS_KEY"] = right
+
+
+def test_answers_are_dated(account: AwsPart) -> None:
+    assert "date" in account.client("ec2", REGION).describe_volumes()["ResponseMetadata"]["HTTPHeaders"]
