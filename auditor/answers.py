@@ -53,8 +53,8 @@ def resolve_pointer(body: JSON, pointer: str) -> JSON | _Missing:
             if token not in value:
                 return _MISSING
             value = value[token]
-        elif isinstance(value, list):
-            if not token.isdecimal() or int(token) >= len(value):
+        elif isinstance(value, list) and token.isdecimal():
+            if int(token) >= len(value):
                 return _MISSING
             value = value[int(token)]
         else:

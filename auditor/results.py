@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections.abc import Callable, Iterator
 from typing import IO, Any, Protocol
 
@@ -254,4 +255,5 @@ def json_schema() -> dict[str, Any]:
     schema = msgspec.json.schema(Document)
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     schema["$id"] = f"urn:{SCHEMA.replace('/', ':')}"
-    return schema
+    plain: dict[str, Any] = json.loads(json.dumps(schema))  # lists for tuples, as everybody else reads it
+    return plain

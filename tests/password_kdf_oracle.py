@@ -8,7 +8,6 @@ Reading: TypeAlias = tuple[str, str, Mapping[str, int] | None, int | None, bool 
 """Encoding, scheme, cost, bits of the digest, whether it is salted: the members of one group, in their order."""
 
 ITOA64 = "./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-VERSION_19 = "v=19"
 
 
 def read(value: str | None) -> Reading:
@@ -21,7 +20,7 @@ def read(value: str | None) -> Reading:
         return "none", "unrecognised", None, None, None
 
 
-def _read(value: str) -> Reading:
+def _read(value: str) -> Reading:  # noqa: C901, PLR0911, PLR0912 - one case for each way of writing
     if len(value) > 1024 or not value.isascii() or any(not "!" <= letter <= "~" for letter in value):
         raise ValueError(value)
     match value.split("$"):
@@ -52,10 +51,10 @@ def _read(value: str) -> Reading:
         case ["scrypt", n, salt, r, p, digest]:
             return _scrypt("django", [_number(n), _number(r), _number(p)], salt, _octets(digest, padded=True))
         case ["", "scrypt", cost, salt, digest]:
-            ln, r, p = _named(cost, "ln=", "r=", "p=")
-            if ln > 31:
+            log2_n, *others = _named(cost, "ln=", "r=", "p=")
+            if log2_n > 31:
                 raise ValueError(cost)
-            return _scrypt("passlib", [2**ln, r, p], str(_octets(salt), "latin-1"), _octets(digest))
+            return _scrypt("passlib", [2**log2_n, *others], str(_octets(salt), "latin-1"), _octets(digest))
         case [method, salt, digest] if method.startswith("scrypt:"):
             return _scrypt("werkzeug", [_number(each) for each in method.split(":")[1:]], salt, _hex(digest))
         case [method, salt, digest] if method.startswith("pbkdf2:"):
@@ -71,12 +70,12 @@ def _read(value: str) -> Reading:
                 raise ValueError(name)
             return _adapted("ldap", name.lower(), rounds, salt, digest)
         case ["", "5" | "6" as number, *options, salt, digest] if len(options) < 2 and len(salt) <= 16:
-            (rounds,) = _named(options[0], "rounds=") if options else (5000,)
-            if rounds < 1000 or len(digest) != {"5": 43, "6": 86}[number]:
-                raise ValueError(rounds)
+            iterations = _named(options[0], "rounds=")[0] if options else 5000
+            if iterations < 1000 or len(digest) != {"5": 43, "6": 86}[number]:
+                raise ValueError(value)
             scheme, octets = {"5": ("sha256_crypt", 32), "6": ("sha512_crypt", 64)}[number]
             _itoa64(salt + digest)
-            return "crypt", scheme, {"iterations": rounds}, octets * 8, bool(salt)
+            return "crypt", scheme, {"iterations": iterations}, octets * 8, bool(salt)
         case ["", "1", salt, digest] if len(salt) <= 8 and len(digest) == 22:
             _itoa64(salt + digest)
             return "crypt", "md5_crypt", None, 128, bool(salt)
@@ -134,7 +133,7 @@ def _pbkdf2(encoding: str, scheme: str, rounds: str, digest: bytes, salt: str) -
 
 
 def _adapted(encoding: str, scheme: str, rounds: str, salt: str, digest: str) -> Reading:
-    """passlib's PBKDF2: base64 with a dot for the plus, SHA-1 unnamed."""
+    """PBKDF2 of passlib: base64 with a dot for the plus, SHA-1 unnamed."""
     if "+" in salt + digest or scheme == "pbkdf2-sha1":
         raise ValueError(salt)
     name = {"pbkdf2": "pbkdf2_sha1"}.get(scheme, scheme.replace("-", "_"))

@@ -168,47 +168,46 @@ def saying(*items: bytes | OSError) -> Dial:
     return lambda _host, _port, _timeout: Scripted(items)
 
 
-class Tampering:
-    """A connection through which every byte that came passes `change(offset, data)`; None cuts the stream there."""
+class Cut:
+    """A connection that breaks after a number of bytes came."""
 
-    def __init__(self, inner: Connection, change: Callable[[int, bytes], bytes | None]) -> None:
+    def __init__(self, inner: Connection, after: int) -> None:
         self._inner = inner
-        self._change = change
-        self._offset = 0
-
-    def sendall(self, data: bytes) -> None:
-        self._inner.sendall(data)
+        self._left = after
+        self.sendall, self.close = inner.sendall, inner.close
 
     def recv(self, size: int) -> bytes:
-        data = self._inner.recv(size)
-        changed = self._change(self._offset, data)
-        self._offset += len(data)
-        if changed is None:
+        if not self._left:
             raise ConnectionResetError("cut by the test")
-        return changed
+        data = self._inner.recv(min(size, self._left))
+        self._left -= len(data)
+        return data
 
-    def close(self) -> None:
-        self._inner.close()
+
+class Flipped:
+    """A connection on which one byte is not what the peer sent."""
+
+    def __init__(self, inner: Connection, position: int) -> None:
+        self._inner = inner
+        self._position = position
+        self.sendall, self.close = inner.sendall, inner.close
+
+    def recv(self, size: int) -> bytes:
+        data = bytearray(self._inner.recv(size))
+        if 0 <= self._position < len(data):
+            data[self._position] ^= 0x01
+        self._position -= len(data)
+        return bytes(data)
 
 
 def cutting(after: int) -> Dial:
     """A dial that lets `after` bytes of every connection come through."""
-    return lambda host, port, timeout: Tampering(
-        dial_tcp(host, port, timeout),
-        lambda offset, data: data[: after - offset] or None if offset + len(data) > after else data,
-    )
+    return lambda host, port, timeout: Cut(dial_tcp(host, port, timeout), after)
 
 
-def flipping(position: int, mask: int = 0x01) -> Dial:
-    """A dial that changes one byte of every connection."""
-
-    def change(offset: int, data: bytes) -> bytes:
-        index = position - offset
-        if not 0 <= index < len(data):
-            return data
-        return data[:index] + bytes([data[index] ^ mask]) + data[index + 1 :]
-
-    return lambda host, port, timeout: Tampering(dial_tcp(host, port, timeout), change)
+def flipping(position: int) -> Dial:
+    """A dial that changes one byte of every connection. A longer length makes us wait for what never comes: briefly."""
+    return lambda host, port, _timeout: Flipped(dial_tcp(host, port, 0.3), position)
 
 
 def as_if_at(port: int) -> Dial:
@@ -216,11 +215,22 @@ def as_if_at(port: int) -> Dial:
     return lambda _host, _port, timeout: dial_tcp("127.0.0.1", port, timeout)
 
 
+def first_only(first: Dial, *, then: Dial = dial_tcp) -> Dial:
+    """A dial that is `first` once, and `then` from the second connection on."""
+    dials = iter([first])
+
+    def dial(host: str, port: int, timeout: float) -> Connection:
+        return next(dials, then)(host, port, timeout)
+
+    return dial
+
+
 @contextlib.contextmanager
-def listening(script: Callable[[socket.socket], None]) -> Iterator[int]:
+def listening(script: Callable[[socket.socket], None], *, host: str = "127.0.0.1") -> Iterator[int]:
     """A loopback server that runs `script` for each connection, one after another, and hangs up; gives its port."""
     stopping = threading.Event()
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.create_server((host, 0), family=family) as listener:
         port: int = listener.getsockname()[1]
 
         def serve() -> None:
@@ -239,12 +249,13 @@ def listening(script: Callable[[socket.socket], None]) -> Iterator[int]:
             yield port
         finally:
             stopping.set()
-            socket.create_connection(("127.0.0.1", port), 10).close()
+            with socket.socket(family) as knock:
+                knock.connect((host, port))
             thread.join(30)
 
 
-def tls_proxy(context: ssl.SSLContext, answer: bytes) -> Callable[[socket.socket], None]:
-    """A script: agree to TLS, shake hands, read a StartupMessage, answer, and wait for the other side to hang up."""
+def tls_proxy(context: ssl.SSLContext, answer: bytes, *, close: bool = False) -> Callable[[socket.socket], None]:
+    """A script: agree to TLS, shake hands, read a StartupMessage, answer; close TLS, or wait for the other side to."""
 
     def script(connection: socket.socket) -> None:
         connection.recv(8)
@@ -252,6 +263,8 @@ def tls_proxy(context: ssl.SSLContext, answer: bytes) -> Callable[[socket.socket
         with context.wrap_socket(connection, server_side=True) as protected:
             protected.recv(4096)
             protected.sendall(answer)
+            if close:
+                protected.unwrap()
             protected.recv(1)
 
     return script

@@ -89,6 +89,11 @@ def test_a_page_is_never_larger_than_the_server_likes(aws: PagingAws, connect: C
     assert [len(page) for page in volume_ids(connect("ec2"), 500)] == [7, 5]
 
 
+def test_more_than_500_volumes_never_fit_a_page(aws: PagingAws, connect: Connect) -> None:
+    aws.state.volumes["ap-south-1"] = [Volume(f"vol-{number}") for number in range(501)]
+    assert [len(page) for page in volume_ids(connect("ec2", "ap-south-1"), 1000)] == [500, 1]
+
+
 def test_without_a_page_size_all_volumes_come_at_once(aws: PagingAws, connect: Connect) -> None:
     aws.page_size = 7
     assert len(connect("ec2").describe_volumes()["Volumes"]) == 12

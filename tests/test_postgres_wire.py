@@ -32,7 +32,6 @@ from tests.postgres_bytes import (
 )
 from tests.postgres_servers import Scripted, clusters, listening, saying
 
-
 # --- what the server says to a StartupMessage -------------------------------------------------------------------------
 
 
@@ -263,13 +262,13 @@ def test_the_first_address_that_answers_is_taken(monkeypatch: pytest.MonkeyPatch
         connection.recv(100)
         connection.sendall(SASL)
 
-    with listening(script) as port:
+    with listening(script) as port, monkeypatch.context() as patch:
         candidates = [
             (12345, socket.SOCK_STREAM, 6, "", ("no such family", 1)),
             (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", closed)),
             (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port)),
         ]
-        monkeypatch.setattr(socket, "getaddrinfo", lambda *_args, **_kwargs: candidates)
+        patch.setattr(socket, "getaddrinfo", lambda *_args, **_kwargs: candidates)
         assert startup(dial_tcp).parsed["name"] == "sasl"
         candidates[2:] = []
         assert failure(lambda: startup(dial_tcp)).code == "refused"
@@ -320,8 +319,8 @@ def test_one_deadline_bounds_a_peer_that_drips(monkeypatch: pytest.MonkeyPatch) 
 
     def drip(seconds: float) -> Transcript:
         clock = itertools.count()  # a second passes at every look at it
-        monkeypatch.setattr(time, "monotonic", lambda: float(next(clock)))
-        with socket.create_server(("127.0.0.1", 0)) as listener:
+        with socket.create_server(("127.0.0.1", 0)) as listener, monkeypatch.context() as patch:
+            patch.setattr(time, "monotonic", lambda: float(next(clock)))
 
             def dial(_host: str, _port: int, timeout: float) -> Dripping:
                 connection = dial_tcp("127.0.0.1", listener.getsockname()[1], timeout)

@@ -15,11 +15,11 @@ import psycopg
 import pytest
 from cryptography import x509
 
-from auditor.sandbox import postgres
+from auditor.sandbox import postgres, postgres_part
 from auditor.sandbox.certificates import EXPIRED_ON, Authority
 from auditor.sandbox.part import Part, SandboxError, password_group_id
 from auditor.sandbox.postgres_part import PostgresPart, start_postgres
-from auditor.sandbox.postgres_world import PostgresWorld, read_world
+from auditor.sandbox.postgres_world import Alteration, PostgresWorld, read_world
 from auditor.sandbox.user_table import UserRows, stored_password, users
 from auditor.sources.postgres.password_kdf import DEFINITION_STATEMENT, call_statement, recognise_source
 
@@ -160,6 +160,14 @@ def test_a_mistake_in_a_description_is_found_with_its_line(tmp_path: Path) -> No
     (tmp_path / "postgres.yaml").write_text("version: 1\nversion: 1\n")
     with pytest.raises(SandboxError, match="duplicate key"):
         read_world(tmp_path)
+
+
+def test_an_alteration_that_alters_nothing_is_a_mistake() -> None:
+    world = read_world(WORLDS / "broken")
+    crm = next(database for database in world.servers[0].databases if database.function_altered)
+    stale = msgspec.structs.replace(crm, function_altered=Alteration(find="FROM nowhere", replace=""))
+    with pytest.raises(SandboxError, match="no 'FROM nowhere' to alter in database crm"):
+        postgres_part._function_text(stale)
 
 
 # --- the worlds, asked

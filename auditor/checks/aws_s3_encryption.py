@@ -16,6 +16,7 @@ from auditor.checks.s3_buckets import Selection, candidates, out_of_scope
 from auditor.model import Basis, Unproven, Verdict, failed, passed
 
 Algorithm = Literal["AES256", "aws:kms", "aws:kms:dsse"]
+AnyAlgorithm = Literal[Algorithm, "aws:fsx", "aws:backup"]  # every word that S3 has for one
 
 
 class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -43,7 +44,7 @@ def evaluate(subject: Subject, params: Params) -> Verdict:
     rules = subject.encryption.items("/ServerSideEncryptionConfiguration/Rules")
     if not rules:
         raise Unproven("answered with no encryption rule at all", [subject.encryption])
-    found = [rule.get("/ApplyServerSideEncryptionByDefault/SSEAlgorithm", str) for rule in rules]
+    found = [rule.get("/ApplyServerSideEncryptionByDefault/SSEAlgorithm", AnyAlgorithm) for rule in rules]
     refused = [algorithm for algorithm in found if algorithm not in params.algorithms]
     if refused:
         return failed(f"encrypts by default with {refused[0]}, which is none of {', '.join(params.algorithms)}")

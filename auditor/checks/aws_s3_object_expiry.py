@@ -19,7 +19,15 @@ from auditor.checks.s3_buckets import Selection, candidates, out_of_scope
 from auditor.model import Basis, Unproven, Verdict, failed, passed
 
 Days = Annotated[int, msgspec.Meta(ge=1)]
-PARTIAL = ("Tag", "ObjectSizeGreaterThan", "ObjectSizeLessThan")
+PARTIAL = {"Tag": dict, "Tags": list, "ObjectSizeGreaterThan": int, "ObjectSizeLessThan": int}
+KNOWN = {
+    "/Filter": {"Prefix", "And", *PARTIAL},
+    "/Filter/And": {"Prefix", *PARTIAL},
+    "/Expiration": {"Days", "Date", "ExpiredObjectDeleteMarker"},
+    "/NoncurrentVersionExpiration": {"NoncurrentDays", "NewerNoncurrentVersions"},
+    "/AbortIncompleteMultipartUpload": {"DaysAfterInitiation"},
+}
+"""What a rule may hold there. S3 has added conditions before: one that is not known here could leave objects out."""
 
 
 class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -76,18 +84,36 @@ def _covers(rule: Answer, prefix: str) -> bool:
         if not rule.has("/Prefix"):
             raise Unproven("a lifecycle rule has neither a filter nor a prefix", [rule])
         return prefix.startswith(rule.get("/Prefix", str))
-    if any(rule.has(f"/Filter/{name}") for name in PARTIAL):
+    if _is_partial(rule, "/Filter"):
         return False
     if not rule.has("/Filter/And"):
         return prefix.startswith(rule.find("/Filter/Prefix", str) or "")
-    if any(rule.has(f"/Filter/And/{name}") for name in ("Tags", *PARTIAL)):
+    if _is_partial(rule, "/Filter/And"):
         return False
     return prefix.startswith(rule.find("/Filter/And/Prefix", str) or "")
 
 
+def _is_partial(rule: Answer, place: str) -> bool:
+    """Whether a filter there leaves objects out by tag or size."""
+    _require_known(rule, place)
+    return any(rule.find(f"{place}/{name}", kind) is not None for name, kind in PARTIAL.items())
+
+
+def _require_known(rule: Answer, place: str) -> None:
+    unknown = rule.get(place, dict).keys() - KNOWN[place]
+    if unknown:
+        raise Unproven(f"a lifecycle rule holds {min(unknown)} in its {place[1:]}, which is not known here", [rule])
+
+
 def _shortest(rules: list[Answer], pointer: str, *, unless: tuple[str, ...]) -> int | None:
     """Return the fewest days any of the rules gives: where several apply, S3 acts on the earliest."""
-    days = [rule.get(pointer, Days) for rule in rules if rule.has(pointer) and not any(map(rule.has, unless))]
+    action = pointer.rpartition("/")[0]
+    days = []
+    for rule in rules:
+        if rule.has(action):
+            _require_known(rule, action)
+        if rule.has(pointer) and all(rule.find(condition, int) is None for condition in unless):
+            days.append(rule.get(pointer, Days))
     return min(days, default=None)
 
 

@@ -8,6 +8,7 @@ proves it is the refusal of a startup without one, for exactly that reason, besi
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Literal
 
 import msgspec
 
@@ -16,6 +17,7 @@ from auditor.checking import Check, Source, Subject
 from auditor.model import Basis, Resource, Unproven, Verdict, failed, passed
 
 REFUSED = ("28000", "connection requires a valid client certificate")
+Message = Literal["authentication", "error", "alert"]
 CERTIFICATE_REQUIRED = 116  # TLS alert (RFC 8446 section 6.2): a proxy that insists in TLS itself
 
 
@@ -36,23 +38,23 @@ def collect(params: Params, database: Source) -> Iterator[Subject]:  # noqa: ARG
 
 def evaluate(subject: Subject, params: Params) -> Verdict:  # noqa: ARG001 - every check has the same shape
     """Fail an endpoint that goes on without a certificate; believe a refusal only beside the good certificate."""
-    if subject.without.get("/parsed/message", str) == "authentication":
+    if subject.without.get("/parsed/message", Message) == "authentication":
         return failed("lets a client without a certificate go on to authentication")
     if not _for_that_reason(subject.without):
         raise Unproven(f"refuses a client without a certificate, but {_reason(subject.without)}", [subject.without])
-    if subject.good.get("/parsed/message", str) != "authentication":
+    if subject.good.get("/parsed/message", Message) != "authentication":
         raise Unproven(f"refuses the good certificate too: {_reason(subject.good)}", [subject.good])
     return passed("refuses a client without a certificate, and lets the same user go on with the good one")
 
 
 def _for_that_reason(answer: Answer) -> bool:
-    if answer.get("/parsed/message", str) == "alert":
+    if answer.get("/parsed/message", Message) == "alert":
         return answer.get("/parsed/alert", int) == CERTIFICATE_REQUIRED
     return (answer.get("/parsed/sqlstate", str), answer.get("/parsed/text", str)) == REFUSED
 
 
 def _reason(answer: Answer) -> str:
-    if answer.get("/parsed/message", str) == "alert":
+    if answer.get("/parsed/message", Message) == "alert":
         return f"with the TLS alert {answer.get('/parsed/alert_name', str)}"
     return f"with {answer.get('/parsed/sqlstate', str)} {answer.get('/parsed/text', str)}"
 

@@ -120,7 +120,7 @@ def _group_id(name: str, group: Answer) -> str:
 
 def _has_value(group: Answer, pointer: str) -> bool:
     """Whether the member is there and not null: the statement answers null for what a scheme does not have."""
-    return group.get("", dict)[pointer[1:]] is not None
+    return group.get("", dict).get(pointer[1:]) is not None
 
 
 def evaluate(subject: Subject, params: Params) -> Verdict:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterator, Mapping
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -19,6 +20,8 @@ OLD = ("TLSv1.0", "TLSv1.1")
 NO_AUTHORIZATION = "28000"  # invalid_authorization_specification: pg_hba.conf lets nobody in this way
 CERTIFICATE_DEMANDED = "connection requires a valid client certificate"
 SOON = dt.timedelta(days=30)
+Moment = Annotated[dt.datetime, msgspec.Meta(tz=True)]
+Handshake = Literal["accepted", "refused", "no_tls"]
 
 
 class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -54,7 +57,7 @@ def evaluate(subject: Subject, params: Params) -> Verdict:  # noqa: ARG001 - eve
 
 
 def _plaintext(subject: Subject) -> Verdict:
-    if subject.answer.get("/parsed/message", str) == "authentication":
+    if subject.answer.get("/parsed/message", Literal["authentication", "error"]) == "authentication":
         return failed("lets a connection in clear go on to authentication")
     code, text = subject.answer.get("/parsed/sqlstate", str), subject.answer.get("/parsed/text", str)
     if code != NO_AUTHORIZATION:
@@ -66,7 +69,7 @@ def _plaintext(subject: Subject) -> Verdict:
 
 def _goes_on(session: Answer) -> bool:
     """Whether the server's rules have an entry for this user over TLS: it asks for a password, or for a certificate."""
-    if session.get("/parsed/message", str) == "authentication":
+    if session.get("/parsed/message", Literal["authentication", "error", "alert"]) == "authentication":
         return True
     return session.find("/parsed/text", str) == CERTIFICATE_DEMANDED
 
@@ -91,7 +94,7 @@ def _old(subject: Subject) -> Verdict:
 
 
 def _modern(subject: Subject) -> Verdict:
-    first, last = subject.answer.get("/parsed/result", str), subject.control.get("/parsed/result", str)
+    first, last = (part.get("/parsed/result", Handshake) for part in (subject.answer, subject.control))
     if "accepted" in (first, last):
         return passed(f"accepts {subject.control.get('/parsed/version', str)}")
     if last == "no_tls":
@@ -106,7 +109,9 @@ def _certificate(subject: Subject) -> Verdict:
         return not_applicable("is not verified: the target's trust is none", advice=advice)
     if not subject.answer.get("/parsed/verified", bool):
         return failed(f"shows a certificate that its clients must refuse: {subject.answer.get('/parsed/reason', str)}")
-    ends = subject.answer.get("/parsed/certificate/not_after", dt.datetime)
+    ends = subject.answer.get("/parsed/certificate/not_after", Moment)
+    if ends < subject.as_of:
+        return failed(f"shows a certificate that expired on {ends:%Y-%m-%d}")
     advice = f"renew the certificate before {ends:%Y-%m-%d}" if ends - subject.as_of < SOON else ""
     return passed(f"shows a certificate that verifies, until {ends:%Y-%m-%d}", advice=advice)
 

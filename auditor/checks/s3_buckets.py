@@ -47,7 +47,7 @@ def candidates(aws: Source, selection: Selection) -> Iterator[Candidate]:
     missing = dict.fromkeys(selection)
     for bucket in buckets:
         name = bucket.get("/Name", str)
-        yield Candidate(Subject(_resource(bucket), bucket=bucket, tagging=None), name in missing, _where(bucket))
+        yield Candidate(Subject(_resource(bucket), bucket=bucket, tagging=None), name in selection, _where(bucket))
         missing.pop(name, None)
     for name in missing:
         yield Candidate(

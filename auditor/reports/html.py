@@ -4,8 +4,9 @@ It asks nothing of any network, and its content security policy allows exactly t
 carries. Claims, tests and the first exceptions are plain HTML, so that they can be read and printed without JavaScript.
 All findings follow as blocks of JSON that the script pages through.
 
-The template is streamed: findings are read twice (once to pick the exceptions that are shown with their test, once to
-write the blocks), and neither reading holds more than a bounded number of them.
+The template is streamed, and findings are read three times, each time holding a bounded number of them: to pick the
+exceptions that stand with their tests, to write what is listed and searched (`rows`), and to write what opening one shows
+(`details`). The script stands between the last two: the list is ready while the browser still reads the larger half.
 """
 
 from __future__ import annotations
@@ -43,6 +44,10 @@ OUTCOMES = (Outcome.FAIL, Outcome.ERROR, Outcome.MANUAL, Outcome.PASS, Outcome.N
 """The order in which a reader wants them; blocks name an outcome by its place here."""
 EXCEPTIONS = OUTCOMES[:3]
 CLICKABLE = re.compile(r"https?://[!-~]+", re.IGNORECASE)
+Quote = Callable[[Citation], "tuple[bytes, int] | None"]
+"""Gives the beginning of a cited value as indented JSON, and the bytes of the whole; None where there is none."""
+ACTIVE = re.compile("[<\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
+"""What could end a block of data early, or make its source read otherwise than it is."""
 JOINERS = "\u200c\u200d"  # invisible, but spelling in Persian, Hindi and others
 
 
@@ -72,12 +77,11 @@ def render(run: RunView, out: IO[bytes]) -> None:
         verdicts=tuple(ClaimVerdict),
         outcomes=OUTCOMES,
         exceptions=_exceptions(run.findings()),
-        blocks=_blocks(run),
+        rows=_rows(run.findings()),
+        details=_details(run),
         shown_exceptions=SHOWN_EXCEPTIONS,
-        quoted_passes=QUOTED_PASSES,
         few_exceptions=5,
     )
-    page.enable_buffering(64)
     page.dump(out, encoding="utf-8", errors="backslashreplace")
 
 
@@ -204,46 +208,51 @@ class _Block:
 
 def _inert(text: str) -> str:
     """Return JSON in which nothing can end or change the element it stands in; the JSON stays the same value."""
-    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+    return ACTIVE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
-def _blocks(run: RunView) -> Iterator[str]:
-    """Yield every finding as data: `rows` for what is listed and searched, `details` for what opening one shows."""
-    rows, details = _Block("rows"), _Block("details")
-    contexts, messages, in_block = _Once(), _Once(), _Once()
+def _rows(findings: Iterable[Finding]) -> Iterator[str]:
+    """Yield what is listed and searched of every finding, in blocks."""
+    block = _Block("rows")
+    contexts, messages = _Once(), _Once()
+    for finding in findings:
+        block.add(_row(finding, contexts, messages))
+        if block.is_full:
+            yield block.take()
+    yield block.take()
+
+
+def _details(run: RunView) -> Iterator[str]:
+    """Yield what opening a finding shows, in blocks that can be read one at a time."""
+    block, in_block = _Block("details"), _Once()
     quote = _quoting(run)
     passes: Counter[tuple[str, str]] = Counter()
     for finding in run.findings():
-        rows.add(_row(finding, contexts, messages))
         is_quoted = True
         if finding.outcome is Outcome.PASS:
             passes[finding.claim, finding.test] += 1
             is_quoted = passes[finding.claim, finding.test] <= QUOTED_PASSES
-        details.add(_detail(finding, in_block, quote if is_quoted else None))
-        if rows.is_full:
-            yield rows.take()
-        if details.is_full:
-            yield details.take()
-            in_block = _Once()  # the script reads one such block at a time
-    yield rows.take()
-    yield details.take()
+        block.add(_detail(finding, in_block, quote if is_quoted else None))
+        if block.is_full:
+            yield block.take()
+            in_block = _Once()
+    yield block.take()
 
 
 def _row(finding: Finding, contexts: _Once, messages: _Once) -> list[Any]:
     resource = finding.resource
+    context = (
+        finding.claim,
+        finding.test,
+        finding.check,
+        finding.target,
+        finding.severity.value,
+        finding.basis.value,
+        resource.type,
+        resource.region,
+    )
     return [
-        contexts.put(
-            (
-                finding.claim,
-                finding.test,
-                finding.check,
-                finding.target,
-                finding.severity.value,
-                finding.basis.value,
-                resource.type,
-                resource.region,
-            )
-        ),
+        contexts.put(context),
         OUTCOMES.index(finding.outcome),
         finding.id,
         resource.id,
@@ -253,7 +262,7 @@ def _row(finding: Finding, contexts: _Once, messages: _Once) -> list[Any]:
     ]
 
 
-def _detail(finding: Finding, in_block: _Once, quote: Callable[[Citation], tuple[bytes, int] | None] | None) -> list[Any]:
+def _detail(finding: Finding, in_block: _Once, quote: Quote | None) -> list[Any]:
     """Return advice, citations (file, first line, last line, pointer, quote, size of what was cut) and waiver."""
     places = [[in_block.put(cite.file), *cite.lines, cite.pointer] for cite in finding.evidence]
     if quote is not None:
@@ -266,10 +275,9 @@ def _detail(finding: Finding, in_block: _Once, quote: Callable[[Citation], tuple
     return [in_block.put(finding.advice), places, *([finding.waiver] if finding.waiver else [])]
 
 
-def _quoting(run: RunView) -> Callable[[Citation], tuple[bytes, int] | None]:
+def _quoting(run: RunView) -> Quote:
     @lru_cache(maxsize=64)  # neighbours cite the same listing or key
     def quote(citation: Citation) -> tuple[bytes, int] | None:
-        """Return the beginning of the cited value as indented JSON, and the size of the whole; None without one."""
         value = run.fragment(citation)
         if value is None:
             return None

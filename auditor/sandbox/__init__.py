@@ -1,0 +1,1 @@
+"""The demo world: real servers on loopback, started and stopped by us."""

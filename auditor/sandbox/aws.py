@@ -120,7 +120,7 @@ def start_account(
     command: tuple[str, ...] = ("-m", "auditor.sandbox.moto_server"),
 ) -> AwsPart:
     """Start an AWS account as `start_aws` does. `command` is what python runs as the server."""
-    users = _user("administrator", ["*"]), _user("auditor", world.auditor_may)
+    users = _user("administrator", ["*"]), _user("auditor", world.auditor_may, world.auditor_may_not)
     settings = msgspec.json.encode({"enabled_regions": world.enabled_regions, "users": users})
     part = AwsPart(AwsServer(settings, folder, command), users)
     try:
@@ -146,13 +146,19 @@ def expected_of(world: AwsWorld, volume_ids: dict[str, str]) -> list[Expected]:
     ]
 
 
-def _user(name: str, actions: list[str]) -> dict[str, Any]:
+def _user(name: str, actions: list[str], denied: dict[str, list[str]] | None = None) -> dict[str, Any]:
     """Describe an IAM user with a new access key."""
     letters = "".join(secrets.choice("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567") for _ in range(16))
     # As long as those of AWS, and always with the characters that a careless URL or log would mangle.
     random = b64encode(secrets.token_bytes(30)).decode()
     secret = f"{random[:12]}/{random[13:27]}+{random[28:]}"
-    return {"name": name, "access_key_id": f"AKIA{letters}", "secret_access_key": secret, "actions": actions}
+    return {
+        "name": name,
+        "access_key_id": f"AKIA{letters}",
+        "secret_access_key": secret,
+        "actions": actions,
+        "denied": denied or {},
+    }
 
 
 def _environment(user: dict[str, Any]) -> dict[str, str]:

@@ -65,6 +65,7 @@ class AwsWorld(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     keys: list[CustomerKey]
     volumes: list[Volume]
     buckets: list[Bucket]
+    auditor_may_not: dict[str, list[str]] = {}  # actions that somebody denied him, on these buckets
 
 
 def read_aws_world(path: Path) -> AwsWorld:

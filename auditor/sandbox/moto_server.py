@@ -11,6 +11,7 @@ import logging
 import os
 import sys
 import threading
+from typing import Any
 
 import msgspec
 from moto import settings as moto_settings
@@ -23,12 +24,16 @@ from auditor.sandbox.aws_world import ACCOUNT_ID
 
 
 class User(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An IAM user of the account: its access key, and the actions its one policy allows on every resource."""
+    """An IAM user of the account: its access key, and what its one policy says.
+
+    `actions` are allowed on every resource; `denied` are denied on the buckets named.
+    """
 
     name: str
     access_key_id: str
     secret_access_key: str
     actions: list[str]
+    denied: dict[str, list[str]] = {}
 
 
 class ServerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -50,8 +55,11 @@ def create_user(user: User) -> None:
     iam = iam_backends[ACCOUNT_ID]["aws"]
     # moto makes up an id in its own style; those of AWS begin with AIDA.
     iam.create_user(region_name="us-east-1", user_name=user.name).id = f"AIDA{user.access_key_id[4:]}"
-    statement = {"Effect": "Allow", "Action": user.actions, "Resource": "*"}
-    policy = {"Version": "2012-10-17", "Statement": [statement]}
+    statements: list[dict[str, Any]] = [{"Effect": "Allow", "Action": user.actions, "Resource": "*"}]
+    for action, buckets in user.denied.items():
+        arns = [f"arn:aws:s3:::{bucket}" for bucket in buckets]
+        statements.append({"Effect": "Deny", "Action": action, "Resource": arns})
+    policy = {"Version": "2012-10-17", "Statement": statements}
     iam.put_user_policy(user.name, "demo", msgspec.json.encode(policy).decode())
     key = iam.create_access_key(user.name)
     iam.access_keys.pop(key.physical_resource_id)

@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from glob import glob
 from pathlib import Path
+from typing import IO
 
 import psycopg
 
@@ -31,6 +32,7 @@ PACKAGE_FOLDERS = (
 )
 INSTALL = "`apt-get install postgresql` (Debian, Ubuntu) or `brew install postgresql@17` (macOS)"
 
+QUOTE = "'"
 ADMINISTRATOR = "postgres"
 READY_SECONDS = 60.0
 STOP_SECONDS = 20.0
@@ -56,6 +58,8 @@ SETTINGS = {
 }
 # The administrator comes in through the socket, whose folder only the server's account (and root) can enter.
 ADMINISTRATOR_LINE = f"local all {ADMINISTRATOR} trust"
+# Waits for a line or for the end of its input. The end without a line means that we were killed: then it does our work.
+LIFELINE = 'read -r _ && exit; "$1/pg_ctl" stop --mode=fast --pgdata="$2/data"; rm -rf "$2"'
 # Nothing of the caller's PG* variables, locale or OpenSSL settings may change what a world is.
 ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}
 
@@ -65,7 +69,7 @@ class _PortTakenError(SandboxError):
 
 
 def find_postgres(path: str | None = None, package_folders: Sequence[str] = PACKAGE_FOLDERS) -> Path:
-    """Find the folder with `postgres` and `initdb` of version 15 or later: PATH first, then packages, newest first.
+    """Find the folder with the programs of version 15 or later: PATH first, then packages, newest first.
 
     `path` stands for PATH (None: the caller's). Raises SandboxError saying what to install where there is none.
     """
@@ -114,11 +118,14 @@ def initialised(binaries: Path, count: int = 1) -> Iterator[list[Path]]:
 class PostgresServer:
     """One running cluster: listens on 127.0.0.1 and on a socket only its administrator can reach."""
 
-    def __init__(self, folder: Path, port: int, process: subprocess.Popen[bytes]) -> None:
+    def __init__(
+        self, folder: Path, port: int, process: subprocess.Popen[bytes], lifeline: subprocess.Popen[bytes]
+    ) -> None:
         self.folder = folder
         self.port = port
         self.pid = process.pid
         self._process = process
+        self._lifeline = lifeline
 
     @classmethod
     def start(
@@ -139,6 +146,7 @@ class PostgresServer:
         """
         account = server_account()
         folder = _private_folder(account)
+        lifeline = _spawn(["/bin/sh", "-c", LIFELINE, "lifeline", str(binaries), str(folder)], account, subprocess.PIPE)
         try:
             own = folder / "data"
             if data is None:
@@ -149,36 +157,31 @@ class PostgresServer:
                 write_private(own / name, content, account)
             lines = [ADMINISTRATOR_LINE, *hba]
             (own / "pg_hba.conf").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+            text = {**SETTINGS, **(settings or {}), "unix_socket_directories": str(folder)}
             for _ in range(PORT_ATTEMPTS - 1):
                 with contextlib.suppress(_PortTakenError):
-                    return cls._launch(binaries, folder, {**SETTINGS, **(settings or {})}, account)
-            return cls._launch(binaries, folder, {**SETTINGS, **(settings or {})}, account)
+                    return cls._launch(binaries, folder, text, account, lifeline)
+            return cls._launch(binaries, folder, text, account, lifeline)
         except BaseException:
             shutil.rmtree(folder)
+            _let_go(lifeline)
             raise
 
     @classmethod
     def _launch(
-        cls, binaries: Path, folder: Path, settings: Mapping[str, str], account: Account | None
+        cls,
+        binaries: Path,
+        folder: Path,
+        settings: Mapping[str, str],
+        account: Account | None,
+        lifeline: subprocess.Popen[bytes],
     ) -> "PostgresServer":
         port = _free_port()
-        text = {**settings, "port": str(port), "unix_socket_directories": str(folder)}
-        conf = "".join("{} = '{}'\n".format(name, value.replace("'", "''")) for name, value in text.items())
-        (folder / "data" / "postgresql.conf").write_text(conf, encoding="utf-8")
+        lines = (f"{name} = '{value.replace(QUOTE, QUOTE * 2)}'\n" for name, value in settings.items())
+        (folder / "data" / "postgresql.conf").write_text(f"{''.join(lines)}port = {port}\n", encoding="utf-8")
         with (folder / "log").open("wb") as log:
-            process = subprocess.Popen(
-                [str(binaries / "postgres"), "-D", str(folder / "data")],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env=ENVIRONMENT,
-                cwd=folder,
-                start_new_session=True,  # Ctrl-C is for us: we end the server after the audit has closed its files
-                user=account.uid if account else None,
-                group=account.gid if account else None,
-                extra_groups=[] if account else None,
-            )
-        server = cls(folder, port, process)
+            process = _spawn([str(binaries / "postgres"), "-D", str(folder / "data")], account, output=log)
+        server = cls(folder, port, process, lifeline)
         try:
             server._await_ready()
         except BaseException:
@@ -204,6 +207,7 @@ class PostgresServer:
         self._end()
         if self.folder.exists():
             shutil.rmtree(self.folder)
+        _let_go(self._lifeline)
 
     def log_tail(self) -> str:
         """The last lines of the server's log, on one line."""
@@ -238,6 +242,31 @@ def _initialise(binaries: Path, data: Path, account: Account | None) -> None:
     _run([str(binaries / "initdb"), *options, f"--username={ADMINISTRATOR}", f"--pgdata={data}"], account)
 
 
+def _spawn(
+    arguments: Sequence[str], account: Account | None, stdin: int = subprocess.DEVNULL, output: IO[bytes] | None = None
+) -> subprocess.Popen[bytes]:
+    """Start a program that stays, as the server's account."""
+    return subprocess.Popen(
+        arguments,
+        stdin=stdin,
+        stdout=output or subprocess.DEVNULL,
+        stderr=output or subprocess.DEVNULL,
+        env=ENVIRONMENT,
+        cwd="/",
+        umask=0o077,
+        start_new_session=True,  # Ctrl-C is for us: we end the server after the audit has closed its files
+        user=account.uid if account else None,
+        group=account.gid if account else None,
+        extra_groups=[] if account else None,
+    )
+
+
+def _let_go(lifeline: subprocess.Popen[bytes]) -> None:
+    """Tell the lifeline that there is nothing left to do."""
+    if lifeline.returncode is None:
+        lifeline.communicate(b"\n")
+
+
 def _run(arguments: Sequence[str], account: Account | None) -> str:
     """Run a program to its end as the server's account and give its output."""
     try:
@@ -265,7 +294,7 @@ def _run(arguments: Sequence[str], account: Account | None) -> str:
 
 def _version(folder: Path, account: Account | None) -> int | None:
     """The major version of the server in a folder; None where there is none that the server's account can run."""
-    programs = [shutil.which(name, path=str(folder)) for name in ("postgres", "initdb")]
+    programs = [shutil.which(name, path=str(folder)) for name in ("postgres", "initdb", "pg_ctl")]
     if not folder.is_absolute() or None in programs:
         return None
     try:

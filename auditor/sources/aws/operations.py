@@ -22,9 +22,9 @@ class AwsOperation(Operation, frozen=True, kw_only=True):
     """An API call, and what proves that an answer is really its answer.
 
     `root` is the XML root element ("" for JSON protocols), `required` the pointers every answer has, `closed` the
-    shapes in which an unknown member is malformed, `fixed` the parameters that are always sent, `absent` the error
-    codes by which the service says plainly that there is none, `owned` whether the account is sent as
-    ExpectedBucketOwner.
+    shapes in which an unknown member is malformed, `hollow` those of them that may be empty, `fixed` the parameters
+    that are always sent, `absent` the error codes by which the service says plainly that there is none, `owned` whether
+    the account is sent as ExpectedBucketOwner.
     """
 
     service: str
@@ -32,6 +32,7 @@ class AwsOperation(Operation, frozen=True, kw_only=True):
     root: str = ""
     required: tuple[str, ...] = ()
     closed: tuple[str, ...] = ()
+    hollow: tuple[str, ...] = ()
     fixed: Mapping[str, Any] = MappingProxyType({})
     paging: Paging | None = None
     absent: tuple[str, ...] = ()
@@ -124,6 +125,7 @@ _ROWS = (
         api="GetBucketVersioning",
         root="VersioningConfiguration",
         closed=("GetBucketVersioningOutput",),
+        hollow=("GetBucketVersioningOutput",),  # versioning was never on
         owned=True,
     ),
     AwsOperation(
@@ -135,6 +137,7 @@ _ROWS = (
         root="LifecycleConfiguration",
         required=("/Rules",),
         closed=_LIFECYCLE,
+        hollow=("LifecycleRuleFilter",),  # all objects
         absent=("NoSuchLifecycleConfiguration",),
         owned=True,
     ),
@@ -150,5 +153,16 @@ _ROWS = (
         owned=True,
     ),
 )
+
+ASSUME_ROLE = AwsOperation(
+    name="sts.assume_role",
+    summary="Temporary credentials of the target's role: how the source signs in. Its answer is a secret.",
+    permission="sts:AssumeRole",
+    service="sts",
+    api="AssumeRole",
+    root="AssumeRoleResponse",
+    required=("/Credentials/AccessKeyId", "/Credentials/SecretAccessKey", "/Credentials/SessionToken"),
+)
+"""No question that a check may ask, and so not in the table."""
 
 OPERATIONS = MappingProxyType({row.name: row for row in _ROWS})

@@ -8,16 +8,17 @@ from typing import Annotated
 import msgspec
 
 from auditor.answers import Answer
-from auditor.model import JSON
+from auditor.model import JSON, Unproven
 from auditor.questions import RegionShards, SecretRef
 
+Region = Annotated[str, msgspec.Meta(pattern=r"^[a-z]{2,}(-[a-z]+)+-\d+$")]
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 class Regions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Look only at these of the enabled regions, and say why; the others are printed in the scope."""
 
-    only: Annotated[list[str], msgspec.Meta(min_length=1)]
+    only: Annotated[list[Region], msgspec.Meta(min_length=1)]
     reason: Annotated[str, msgspec.Meta(min_length=1)]
 
 
@@ -33,7 +34,7 @@ class AwsTarget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     external_id: SecretRef | None = None
     endpoint_url: Annotated[str, msgspec.Meta(pattern=r"^https?://.+$")] | None = None
     regions: Regions | None = None
-    home_region: Annotated[str, msgspec.Meta(pattern=r"^[a-z]{2}(-[a-z]+)+-\d+$")] = "us-east-1"
+    home_region: Region = "us-east-1"
     max_attempts: Annotated[int, msgspec.Meta(ge=1, le=20)] = 5
 
     def __post_init__(self) -> None:
@@ -60,8 +61,10 @@ def contradiction(declared: Answer, identity: Answer) -> str | None:
 
 
 def shards(declared: Answer, regions: Answer) -> RegionShards:
-    """Read the enabled regions, as far as the settings want them looked at."""
-    enabled = tuple(sorted(item.get("/RegionName", str) for item in regions.items("/Regions")))
+    """Read the enabled regions, as far as the settings want them looked at; their names become names of files."""
+    enabled = tuple(sorted({item.get("/RegionName", Region) for item in regions.items("/Regions")}))
+    if not enabled:
+        raise Unproven("no region is listed as enabled, which no account is without", [regions])
     only = declared.find("/regions/only", list[str])
     if only is None:
         return RegionShards(enabled)

@@ -2,7 +2,7 @@
 
 No hash, salt or password leaves the database: the statement of `password_kdf.sql` answers one row of one text, JSON:
 
-    {"schema": "public", "table": "auth_user", "column": "password", "type": "character varying",
+    {"schema": "public", "table": "auth_user", "column": "password", "type": "varchar",
      "kind": "r", "children": false, "rls": false, "rls_active": false, "total": 29,
      "groups": [{"encoding": "django", "scheme": "pbkdf2_sha256", "cost": {"iterations": 390000},
                  "digest_bits": 256, "salt": true, "users": 29}]}
@@ -19,11 +19,12 @@ No hash, salt or password leaves the database: the statement of `password_kdf.sq
 
 A value that is not in every character what a library writes is `unrecognised`: never dropped, never better than it is.
 
-What the caller must refuse, because rows may be missing or may not be the ones people log in with:
-`kind` other than r (table) and p (partitioned table); `rls_active` true; a sum that differs from `total`. Run the
-statement with `SET row_security = off`, so that a policy which would hide rows raises `insufficient_privilege`
-(42501); the function sets this itself. `type` names the column's type: values of a column that holds no characters
-(bytea, json) are all unrecognised. `children` tells that rows of inheriting tables may be among those counted.
+What the caller must refuse, because rows may be missing or may not be the ones people log in with: a `kind` other than
+r (table) and p (partitioned table), `rls_active` true, a sum that differs from `total`. Run the statement under
+`SET row_security = off`, so that a policy which would hide rows raises insufficient_privilege (42501); the function
+sets this itself. `type` is the column's type as pg_type names it, with its schema unless that is pg_catalog, null if
+there is no such column; values of a column that holds no characters (bytea, json) are all unrecognised. `children`
+tells that rows of inheriting tables or partitions may be among those counted.
 
 Verified against PostgreSQL 15; uses nothing newer than 13. https://www.postgresql.org/docs/13/functions-matching.html
 """
@@ -43,10 +44,12 @@ FUNCTION_SETTINGS: Final = ("search_path=pg_catalog, pg_temp", "row_security=off
 
 DEFINITION_STATEMENT: Final = """\
 WITH named AS (
-    SELECT p.*, l.lanname
+    SELECT p.*, l.lanname, t.typname, h.nspname AS typhome
     FROM pg_catalog.pg_proc AS p
     JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) p.pronamespace
     JOIN pg_catalog.pg_language AS l ON l.oid OPERATOR(pg_catalog.=) p.prolang
+    JOIN pg_catalog.pg_type AS t ON t.oid OPERATOR(pg_catalog.=) p.prorettype
+    JOIN pg_catalog.pg_namespace AS h ON h.oid OPERATOR(pg_catalog.=) t.typnamespace
     WHERE pg_catalog.concat(n.nspname, '.', p.proname) OPERATOR(pg_catalog.=) %(function)s::pg_catalog.text
 )
 SELECT COALESCE((
@@ -59,7 +62,8 @@ SELECT COALESCE((
         'owner', pg_catalog.pg_get_userbyid(proowner),
         'volatility', provolatile,
         'arguments', pronargs,
-        'result_type', pg_catalog.pg_get_function_result(oid),
+        'result_type', pg_catalog.concat(CASE WHEN proretset THEN 'SETOF ' END,
+            CASE WHEN typhome OPERATOR(pg_catalog.<>) 'pg_catalog' THEN pg_catalog.concat(typhome, '.') END, typname),
         'can_execute', pg_catalog.has_schema_privilege(pronamespace, 'USAGE')
             AND pg_catalog.has_function_privilege(oid, 'EXECUTE'),
         'overloads', (SELECT pg_catalog.count(*) FROM named)

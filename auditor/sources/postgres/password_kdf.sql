@@ -7,7 +7,10 @@ WITH
 -- What the name stands for. typcategory S are the character types, citext and domains over them included.
 relation AS (
     SELECT n.nspname, c.relname, c.oid, c.relkind, c.relrowsecurity, c.relhassubclass,
-           t.oid AS type, COALESCE(t.typcategory OPERATOR(pg_catalog.=) 'S', false) AS holds_text
+           CASE WHEN h.nspname OPERATOR(pg_catalog.=) 'pg_catalog' THEN t.typname::pg_catalog.text
+               ELSE h.nspname::pg_catalog.text OPERATOR(pg_catalog.||) '.' OPERATOR(pg_catalog.||) t.typname::pg_catalog.text
+           END AS type,
+           COALESCE(t.typcategory OPERATOR(pg_catalog.=) 'S', false) AS holds_text
     FROM pg_catalog.pg_type AS r
     JOIN pg_catalog.pg_class AS c ON c.oid OPERATOR(pg_catalog.=) r.typrelid
     JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
@@ -15,6 +18,7 @@ relation AS (
         ON a.attrelid OPERATOR(pg_catalog.=) c.oid AND a.attname OPERATOR(pg_catalog.=) :'column'::pg_catalog.name
         AND a.attnum OPERATOR(pg_catalog.>) 0::pg_catalog.int2 AND NOT a.attisdropped
     LEFT JOIN pg_catalog.pg_type AS t ON t.oid OPERATOR(pg_catalog.=) a.atttypid
+    LEFT JOIN pg_catalog.pg_namespace AS h ON h.oid OPERATOR(pg_catalog.=) t.typnamespace
     WHERE r.oid OPERATOR(pg_catalog.=) pg_catalog.pg_typeof(CAST(NULL AS :"schema".:"table"))::pg_catalog.oid
 ),
 -- The column's name stands unqualified: `row.name` would call a function "name"(row) if the column were missing.
@@ -207,7 +211,7 @@ SELECT pg_catalog.json_build_object(
     'schema', r.nspname,
     'table', r.relname,
     'column', :'column'::pg_catalog.text,
-    'type', pg_catalog.format_type(r.type, NULL),
+    'type', r.type,
     'kind', r.relkind,
     'children', r.relhassubclass,
     'rls', r.relrowsecurity,

@@ -77,7 +77,7 @@ class Session:
         self._skip = len(peer.received)
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=server_name(host))
-        self._finished = False
+        self._spoken: str | None = None  # asked again after an error, OpenSSL no longer knows
 
     @property
     def flight(self) -> hello.Flight:
@@ -87,7 +87,7 @@ class Session:
     def handshake(self) -> None:
         """Complete our side of the handshake: in TLS 1.3 the peer may still reject our certificate afterwards."""
         self._drive(self._tls.do_handshake)
-        self._finished = True
+        self._spoken = self._tls.version()
 
     def write(self, data: bytes) -> None:
         """Send application data."""
@@ -122,7 +122,7 @@ class Session:
 
     def has_shown_certificate(self) -> bool:
         """Whether our turn to show a certificate, or that we have none, has come: only then is an alert about it."""
-        return self._finished or self.flight.find(hello.SERVER_HELLO_DONE) is not None
+        return self._spoken is not None or self.flight.find(hello.SERVER_HELLO_DONE) is not None
 
     def trouble(self, error: ssl.SSLError) -> ProbeError:
         """Say whose fault a failure was that is no verdict."""
@@ -141,18 +141,16 @@ class Session:
     def describe(self, version: str | None = None) -> dict[str, JSON]:
         """Describe a finished handshake; `malformed` where it is not of `version` or showed no certificate."""
         cipher, der = self._tls.cipher(), self._tls.getpeercert(binary_form=True)
-        spoken = self._tls.version()
-        if cipher is None or der is None or version not in (None, spoken):
-            raise self._peer.error(
-                "malformed", f"the handshake ended as {spoken} with {cipher}, which was not asked for"
-            )
+        if cipher is None or der is None or version not in (None, self._spoken):
+            ended = f"the handshake ended as {self._spoken} with {cipher}"
+            raise self._peer.error("malformed", f"{ended}, which was not asked for")
         name, _, bits = cipher
-        return {"version": spoken, "cipher": name, "bits": bits, "certificate": describe_certificate(der)}
+        return {"version": self._spoken, "cipher": name, "bits": bits, "certificate": describe_certificate(der)}
 
     def describe_version(self) -> dict[str, JSON]:
         """Return `tls_version` and, in TLS 1.2, where the wire shows it, `certificate_requested`."""
         flight = self.flight
-        spoken = self._tls.version() if self._finished else _TLS_1_2  # only 1.2 ends a handshake early for us
+        spoken = self._spoken or _TLS_1_2  # in 1.3 our side is always done before the server judges
         described: dict[str, JSON] = {"tls_version": spoken}
         if spoken == _TLS_1_2 and flight.find(hello.SERVER_HELLO_DONE) is not None:
             described["certificate_requested"] = flight.find(hello.CERTIFICATE_REQUEST) is not None

@@ -1,0 +1,88 @@
+"""Why a question got no answer, in words for the person who has to do something about it."""
+
+from __future__ import annotations
+
+import http.client
+import textwrap
+
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectTimeoutError,
+    CredentialRetrievalError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    ProfileNotFound,
+    ReadTimeoutError,
+)
+
+from auditor.questions import Failure, SourceFailure
+from auditor.sources.aws.operations import AwsOperation
+from auditor.sources.aws.strict import read_xml
+from auditor.sources.aws.wire import OK, Exchange, error_word
+
+NOT_FOUND = 404
+LONGEST_MESSAGE = 1000
+
+_CODES = {
+    NoCredentialsError: "credentials",
+    PartialCredentialsError: "credentials",
+    CredentialRetrievalError: "credentials",
+    ProfileNotFound: "credentials",
+    ConnectTimeoutError: "timeout",
+    ReadTimeoutError: "timeout",
+    EndpointConnectionError: "unreachable",
+}
+_DENIALS = ("AccessDenied", "UnauthorizedOperation", "403")
+
+
+def is_absent(error: Exception, exchange: Exchange) -> bool:
+    """Whether the service said plainly, and in its own words, that there is none."""
+    if not isinstance(error, ClientError) or exchange.status != NOT_FOUND:
+        return False
+    if error_word(error.response, "Code") not in exchange.operation.absent:
+        return False
+    try:
+        return read_xml(exchange.raw).tag == "Error"
+    except SourceFailure:
+        return False
+
+
+def failure_of(error: Exception, exchange: Exchange) -> Failure | None:
+    """Return why a call failed, never quoting a body; None where AWS has no part in it."""
+    if isinstance(error, SourceFailure):
+        return _failure(error.code, error.message)
+    if isinstance(error, ClientError):
+        return _refusal(error, exchange)
+    if isinstance(error, BotoCoreError) and not exchange.status:
+        return _failure(_CODES.get(type(error), type(error).__name__), str(error))
+    if not exchange.status:
+        return None
+    if exchange.status != OK:
+        return _failure(str(exchange.status), _status(exchange) + _needs(str(exchange.status), exchange.operation))
+    return _failure(
+        "malformed", f"the body cannot be read: {type(error).__name__}"
+    )  # botocore's parsers raise anything
+
+
+def _refusal(error: ClientError, exchange: Exchange) -> Failure:
+    code = error_word(error.response, "Code") or str(exchange.status)
+    if code in exchange.operation.absent:  # and yet it is not absent
+        return _failure("malformed", f"{code}, but not as AWS says it (HTTP {exchange.status})")
+    message = error_word(error.response, "Message") or _status(exchange)
+    return _failure(code, message + _needs(code, exchange.operation))
+
+
+def _needs(code: str, operation: AwsOperation) -> str:
+    return f" (needs {operation.permission})" if operation.permission and code.startswith(_DENIALS) else ""
+
+
+def _status(exchange: Exchange) -> str:
+    reason = http.client.responses.get(exchange.status, "")
+    return f"HTTP {exchange.status} {reason}".strip() + ", and nothing in the body that explains it"
+
+
+def _failure(code: str, message: str) -> Failure:
+    """Build a failure of one line; a long message is cut between words, so that no secret is cut in two."""
+    return Failure(code, textwrap.shorten(message, LONGEST_MESSAGE, placeholder=" …"))

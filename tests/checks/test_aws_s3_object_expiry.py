@@ -1,0 +1,505 @@
+"""Lifecycle rules: which of them count, for which objects, and how long what they leave may live."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from auditor.answers import Answer
+from auditor.checking import Subject
+from auditor.checks.aws_s3_object_expiry import CHECK
+from auditor.model import Citation, Resource, Unproven, Unreadable, Verdict, failed, not_applicable, passed
+from tests.checks.asking import ABSENT, DENIED, InMemory, other_kinds, paged, params, put, question, unreadable
+
+BUCKET = {"Name": "exports", "BucketRegion": "eu-central-1"}
+OTHER = {"Name": "website", "BucketRegion": "us-east-1"}
+NEVER, EVER, ONCE = {}, {"Status": "Enabled"}, {"Status": "Suspended"}
+
+Rule = dict[str, Any]
+
+
+def expire(days: int) -> Rule:
+    return {"Expiration": {"Days": days}}
+
+
+def abort(days: int) -> Rule:
+    return {"AbortIncompleteMultipartUpload": {"DaysAfterInitiation": days}}
+
+
+def expire_older(days: int, **more: int) -> Rule:
+    return {"NoncurrentVersionExpiration": {"NoncurrentDays": days, **more}}
+
+
+def rule(*parts: Rule, status: str = "Enabled") -> Rule:
+    """Build a rule; one that names no filter is for all objects under exports/."""
+    whole: Rule = {"ID": "a rule", "Status": status}
+    for part in parts:
+        whole |= part
+    return whole if "Filter" in whole or "Prefix" in whole else whole | {"Filter": {"Prefix": "exports/"}}
+
+
+def filtered(**members: Any) -> Rule:
+    return {"Filter": members}
+
+
+def judge(
+    lifecycle: Answer, versioning: Answer | None = None, *, prefix: str = "exports/", max_days: int = 7
+) -> Verdict:
+    subject = Subject(
+        Resource("aws.s3.bucket", "exports"),
+        bucket=Answer.literal(BUCKET),
+        tagging=None,
+        lifecycle=lifecycle,
+        versioning=versioning or Answer.literal(NEVER),
+    )
+    return CHECK.evaluate(subject, params(CHECK, buckets=["exports"], prefix=prefix, max_days=max_days))
+
+
+def rules(*listed: Rule) -> Answer:
+    return Answer.literal({"Rules": list(listed)})
+
+
+NO_OBJECTS = "no enabled rule for the whole prefix expires objects"
+NO_UPLOADS = "no enabled rule for the whole prefix expires unfinished uploads"
+NO_VERSIONS = "no enabled rule for the whole prefix expires older versions"
+
+
+def fault(*faults: str) -> Verdict:
+    return failed(f"under 'exports/': {'; '.join(faults)}")
+
+
+# --- how long -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("listed", "stated"),
+    [
+        pytest.param([rule(expire(7), abort(7))], ("7 days", "7 days"), id="exactly the limit"),
+        pytest.param([rule(expire(1), abort(1))], ("1 day", "1 day"), id="one day"),
+        pytest.param([rule(expire(3)), rule(abort(2))], ("3 days", "2 days"), id="each limit by a rule of its own"),
+        pytest.param([rule(expire(30)), rule(expire(7), abort(7))], ("7 days", "7 days"), id="the earliest rule acts"),
+        pytest.param([rule(expire(7), abort(7)), rule(expire(30))], ("7 days", "7 days"), id="a later rule is no harm"),
+        pytest.param([rule(expire(7), abort(30)), rule(abort(1))], ("7 days", "1 day"), id="the earliest abort acts"),
+        pytest.param(
+            [rule(expire(7), abort(7)), rule(expire(1), status="Disabled")],
+            ("7 days", "7 days"),
+            id="beside a disabled",
+        ),
+        pytest.param(
+            [rule(expire(7), abort(7), {"Transitions": [{"Days": 1, "StorageClass": "GLACIER"}]})],
+            ("7 days", "7 days"),
+            id="beside transitions",
+        ),
+    ],
+)
+def test_what_expires_in_time_passes(listed: list[Rule], stated: tuple[str, str]) -> None:
+    objects, uploads = stated
+    expected = passed(f"under 'exports/' expires objects after {objects}, unfinished uploads after {uploads}")
+    assert judge(rules(*listed)) == expected
+
+
+@pytest.mark.parametrize(
+    ("listed", "expected"),
+    [
+        pytest.param(
+            [rule(expire(8), abort(7))], fault("objects stay 8 days, longer than 7 days"), id="one day too long"
+        ),
+        pytest.param(
+            [rule(expire(7), abort(8))],
+            fault("unfinished uploads stay 8 days, longer than 7 days"),
+            id="uploads one day too long",
+        ),
+        pytest.param(
+            [rule(expire(30), abort(8))],
+            fault("objects stay 30 days, longer than 7 days", "unfinished uploads stay 8 days, longer than 7 days"),
+            id="both too long",
+        ),
+        pytest.param([rule(expire(7))], fault(NO_UPLOADS), id="uploads forgotten"),
+        pytest.param([rule(abort(7))], fault(NO_OBJECTS), id="uploads only"),
+        pytest.param([], fault(NO_OBJECTS, NO_UPLOADS), id="no rule"),
+        pytest.param([rule(expire(7), abort(7), status="Disabled")], fault(NO_OBJECTS, NO_UPLOADS), id="disabled"),
+        pytest.param(
+            [rule({"Expiration": {"Date": "2026-03-01T00:00:00+00:00"}}, abort(7))], fault(NO_OBJECTS), id="a date"
+        ),
+        pytest.param(
+            [rule({"Expiration": {"ExpiredObjectDeleteMarker": True}}, abort(7))], fault(NO_OBJECTS), id="markers only"
+        ),
+        pytest.param([rule(expire_older(1), abort(7))], fault(NO_OBJECTS), id="older versions only"),
+        pytest.param(
+            [rule({"Transitions": [{"Days": 1, "StorageClass": "GLACIER"}]}, abort(7))], fault(NO_OBJECTS), id="moved"
+        ),
+    ],
+)
+def test_what_may_stay_longer_fails(listed: list[Rule], expected: Verdict) -> None:
+    assert judge(rules(*listed)) == expected
+
+
+def test_a_limit_of_one_day_is_said_in_the_singular() -> None:
+    expected = fault("objects stay 2 days, longer than 1 day")
+    assert judge(rules(rule(expire(2), abort(1))), max_days=1) == expected
+
+
+@pytest.mark.parametrize("versioning", [NEVER, EVER, ONCE])
+def test_a_bucket_of_which_s3_says_plainly_that_it_has_no_lifecycle_fails(versioning: Rule) -> None:
+    expected = failed("has no lifecycle configuration: nothing ever expires")
+    assert judge(ABSENT, Answer.literal(versioning)) == expected
+
+
+# --- older versions -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("versioning", [EVER, ONCE], ids=["enabled", "suspended"])
+@pytest.mark.parametrize(
+    ("listed", "expected"),
+    [
+        pytest.param(
+            [rule(expire(3), expire_older(4), abort(7))],
+            passed(
+                "under 'exports/' expires objects after 3 days, unfinished uploads after 7 days, "
+                "older versions after 7 days"
+            ),
+            id="exactly the limit together",
+        ),
+        pytest.param(
+            [rule(expire(3), abort(7)), rule(expire_older(1)), rule(expire_older(90))],
+            passed(
+                "under 'exports/' expires objects after 3 days, unfinished uploads after 7 days, "
+                "older versions after 4 days"
+            ),
+            id="by rules of their own",
+        ),
+        pytest.param(
+            [rule(expire(1), expire_older(5, NewerNoncurrentVersions=3), abort(1)), rule(expire_older(2))],
+            passed(
+                "under 'exports/' expires objects after 1 day, unfinished uploads after 1 day, "
+                "older versions after 3 days"
+            ),
+            id="a rule that keeps some beside one that does not",
+        ),
+        pytest.param(
+            [rule(expire(3), expire_older(5), abort(7))],
+            fault("older versions stay 8 days, longer than 7 days"),
+            id="one day too long together",
+        ),
+        pytest.param(
+            [rule(expire(8), expire_older(1), abort(7))],
+            fault("objects stay 8 days, longer than 7 days", "older versions stay 9 days, longer than 7 days"),
+            id="the current ones alone too long",
+        ),
+        pytest.param([rule(expire(7), abort(7))], fault(NO_VERSIONS), id="older versions forgotten"),
+        pytest.param(
+            [rule(expire(1), expire_older(1, NewerNoncurrentVersions=1), abort(1))],
+            fault(NO_VERSIONS),
+            id="keeps newer ones for ever",
+        ),
+        pytest.param(
+            [rule(expire_older(1), abort(1))], fault(NO_OBJECTS, NO_VERSIONS), id="current ones are never made older"
+        ),
+        pytest.param(
+            [rule({"Expiration": {"ExpiredObjectDeleteMarker": True}}, expire_older(1), abort(1))],
+            fault(NO_OBJECTS, NO_VERSIONS),
+            id="only markers expire",
+        ),
+        pytest.param(
+            [rule(expire(1), abort(1)), rule(expire_older(1), status="Disabled")],
+            fault(NO_VERSIONS),
+            id="a disabled rule for them",
+        ),
+        pytest.param(
+            [rule(expire(1), abort(1)), rule(expire_older(1), filtered(Prefix="exports/2024/"))],
+            fault(NO_VERSIONS),
+            id="a rule for some of them",
+        ),
+    ],
+)
+def test_where_versions_were_ever_kept_both_limits_add_up(
+    listed: list[Rule], expected: Verdict, versioning: Rule
+) -> None:
+    assert judge(rules(*listed), Answer.literal(versioning)) == expected
+
+
+def test_where_versions_were_never_kept_the_rules_for_them_do_not_matter() -> None:
+    expected = passed("under 'exports/' expires objects after 7 days, unfinished uploads after 7 days")
+    assert judge(rules(rule(expire(7), expire_older(90, NewerNoncurrentVersions=9), abort(7)))) == expected
+
+
+# --- for which objects --------------------------------------------------------------------------------------------------
+
+TAG = {"Key": "expire", "Value": "true"}
+WHOLE = [
+    pytest.param("exports/", filtered(Prefix="exports/"), id="equal"),
+    pytest.param("exports/", filtered(Prefix="exports"), id="wider by the slash"),
+    pytest.param("exports/", filtered(Prefix="e"), id="wider"),
+    pytest.param("exports/", filtered(Prefix=""), id="empty prefix"),
+    pytest.param("exports/", filtered(), id="empty filter"),
+    pytest.param("exports/", filtered(And={"Prefix": "exports/"}), id="and, prefix only"),
+    pytest.param("exports/", filtered(And={"Prefix": "exp"}), id="and, wider prefix"),
+    pytest.param("exports/", filtered(And={}), id="and, empty"),
+    pytest.param("exports/", {"Prefix": "exports/"}, id="legacy, equal"),
+    pytest.param("exports/", {"Prefix": "exports"}, id="legacy, wider"),
+    pytest.param("exports/", {"Prefix": ""}, id="legacy, all"),
+    pytest.param("exports", filtered(Prefix="exports"), id="no slash, equal"),
+    pytest.param("", filtered(), id="whole bucket, empty filter"),
+    pytest.param("", filtered(Prefix=""), id="whole bucket, empty prefix"),
+    pytest.param("", {"Prefix": ""}, id="whole bucket, legacy"),
+]
+PART = [
+    pytest.param("exports/", filtered(Prefix="exports/2024/"), id="narrower"),
+    pytest.param("exports/", filtered(Prefix="export/"), id="similar"),
+    pytest.param("exports/", filtered(Prefix="Exports/"), id="another case"),
+    pytest.param("exports/", filtered(Prefix="/exports/"), id="a slash in front"),
+    pytest.param("exports/", filtered(Prefix="tmp/exports/"), id="somewhere else"),
+    pytest.param("exports/", filtered(Prefix="exports/*"), id="no pattern"),
+    pytest.param("exports", filtered(Prefix="exports/"), id="narrower by the slash"),
+    pytest.param("", filtered(Prefix="exports/"), id="whole bucket, one prefix"),
+    pytest.param("exports/", filtered(Tag=TAG), id="tag"),
+    pytest.param("exports/", filtered(Prefix="exports/", Tag=TAG), id="prefix and tag at once"),
+    pytest.param("exports/", filtered(ObjectSizeGreaterThan=1), id="greater than"),
+    pytest.param("exports/", filtered(ObjectSizeGreaterThan=0), id="greater than nothing"),
+    pytest.param("exports/", filtered(ObjectSizeLessThan=1 << 40), id="less than"),
+    pytest.param("exports/", filtered(And={"Prefix": "exports/2024/"}), id="and, narrower"),
+    pytest.param("exports/", filtered(And={"Prefix": "exports/", "Tags": [TAG]}), id="and, prefix and tag"),
+    pytest.param("exports/", filtered(And={"Tags": [TAG, TAG]}), id="and, tags without a prefix"),
+    pytest.param("exports/", filtered(And={"Prefix": "exports/", "ObjectSizeGreaterThan": 0}), id="and, greater than"),
+    pytest.param("exports/", filtered(And={"Prefix": "exports/", "ObjectSizeLessThan": 9}), id="and, less than"),
+    pytest.param("exports/", filtered(And={"Prefix": "exports/"}, Tag=TAG), id="and, a tag beside it"),
+    pytest.param("exports/", {"Prefix": "exports/2024/"}, id="legacy, narrower"),
+    pytest.param("exports/", {"Prefix": "export/"}, id="legacy, similar"),
+    pytest.param(
+        "exports/", {"Prefix": "exports/", "Filter": {"Prefix": "tmp/"}}, id="a filter beside a legacy prefix"
+    ),
+]
+
+
+@pytest.mark.parametrize(("prefix", "scope"), WHOLE)
+def test_a_rule_for_the_whole_prefix_counts(prefix: str, scope: Rule) -> None:
+    expected = passed(f"under {prefix!r} expires objects after 7 days, unfinished uploads after 7 days")
+    assert judge(rules(rule(expire(7), abort(7), scope)), prefix=prefix) == expected
+
+
+@pytest.mark.parametrize(("prefix", "scope"), PART)
+def test_a_rule_for_a_part_of_it_does_not(prefix: str, scope: Rule) -> None:
+    expected = failed(f"under {prefix!r}: {NO_OBJECTS}; {NO_UPLOADS}")
+    assert judge(rules(rule(expire(1), abort(1), scope)), prefix=prefix) == expected
+
+
+def test_parts_do_not_make_a_whole() -> None:
+    halves = [rule(expire(1), abort(1), filtered(Prefix=f"exports/{letter}")) for letter in "ab"]
+    sizes = [
+        rule(expire(1), abort(1), filtered(ObjectSizeLessThan=100)),
+        rule(expire(1), abort(1), filtered(ObjectSizeGreaterThan=99)),
+    ]
+    assert judge(rules(*halves, *sizes)) == fault(NO_OBJECTS, NO_UPLOADS)
+
+
+def test_a_rule_for_a_part_shortens_nothing() -> None:
+    short = rule(expire(1), abort(1), filtered(Prefix="exports/2024/"))
+    long = rule(expire(30), abort(7))
+    assert judge(rules(short, long)) == fault("objects stay 30 days, longer than 7 days")
+
+
+# --- what cannot be told ------------------------------------------------------------------------------------------------
+
+FULL = {
+    "Rules": [
+        rule({"Transitions": []}, status="Disabled"),
+        rule(expire(3), expire_older(4), abort(7), filtered(And={"Prefix": "exports/"})),
+    ]
+}
+
+
+def test_the_body_that_is_damaged_below_passes() -> None:
+    assert judge(Answer.literal(FULL), Answer.literal(EVER)).outcome == "pass"
+
+
+@pytest.mark.parametrize(
+    "lifecycle",
+    [
+        *unreadable(FULL, "/Rules/0/Status", "enabled", "disabled", "DISABLED", ""),
+        *unreadable(FULL, "/Rules/1/Status", "enabled", "ENABLED", "On"),
+        *unreadable(FULL, "/Rules"),
+        pytest.param(Answer.literal({}), id="another answer"),
+        pytest.param(Answer.literal(None), id="no body"),
+        pytest.param(Answer.literal({"Rules": ["Enabled"]}), id="a rule of another shape"),
+    ],
+)
+def test_rules_that_cannot_be_read_neither_pass_nor_fail(lifecycle: Answer) -> None:
+    with pytest.raises(Unreadable):
+        judge(lifecycle, Answer.literal(EVER))
+
+
+@pytest.mark.parametrize(
+    "pointer",
+    [
+        "/Rules/1/Expiration",
+        "/Rules/1/Expiration/Days",
+        "/Rules/1/NoncurrentVersionExpiration",
+        "/Rules/1/NoncurrentVersionExpiration/NoncurrentDays",
+        "/Rules/1/AbortIncompleteMultipartUpload",
+        "/Rules/1/AbortIncompleteMultipartUpload/DaysAfterInitiation",
+        "/Rules/1/Filter",
+        "/Rules/1/Filter/And",
+        "/Rules/1/Filter/And/Prefix",
+    ],
+)
+def test_a_member_that_may_be_missing_must_be_right_where_it_is_there(pointer: str) -> None:
+    value = Answer.literal(FULL).get(pointer, Any)
+    impossible = [0, -1] if isinstance(value, int) else []
+    for wrong in [*other_kinds(value), *impossible]:
+        with pytest.raises(Unreadable):
+            judge(Answer.literal(put(FULL, pointer, wrong)), Answer.literal(EVER))
+    with pytest.raises(Unreadable, match="redacted"):
+        judge(Answer.literal(FULL, redacted=(pointer,)), Answer.literal(EVER))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("Filter/Prefix", "exports/"),
+        ("Filter/Tag", TAG),
+        ("Filter/ObjectSizeGreaterThan", 1),
+        ("Filter/ObjectSizeLessThan", 1),
+        ("Filter/And/Tags", [TAG]),
+        ("Filter/And/ObjectSizeGreaterThan", 1),
+        ("Filter/And/ObjectSizeLessThan", 1),
+        ("NoncurrentVersionExpiration/NewerNoncurrentVersions", 1),
+        ("Prefix", "exports/"),
+    ],
+)
+def test_a_condition_that_is_unreadable_neither_passes_nor_fails(name: str, value: Any) -> None:
+    body = {"Rules": [rule(expire(1), expire_older(1), abort(1), {} if name == "Prefix" else filtered())]}
+    if name == "Prefix":
+        del body["Rules"][0]["Filter"]
+    if "/And/" in name:
+        body = put(body, "/Rules/0/Filter/And", {})
+    for wrong in other_kinds(value):
+        with pytest.raises(Unreadable):
+            judge(Answer.literal(put(body, f"/Rules/0/{name}", wrong)), Answer.literal(EVER))
+
+
+@pytest.mark.parametrize(
+    ("place", "named"),
+    [
+        ("Filter", "Filter"),
+        ("Filter/And", "Filter/And"),
+        ("Expiration", "Expiration"),
+        ("NoncurrentVersionExpiration", "NoncurrentVersionExpiration"),
+        ("AbortIncompleteMultipartUpload", "AbortIncompleteMultipartUpload"),
+    ],
+)
+def test_a_condition_that_s3_adds_one_day_is_not_taken_for_none(place: str, named: str) -> None:
+    body = put(FULL, f"/Rules/1/{place}/StorageClassIs", "STANDARD")
+    with pytest.raises(Unproven, match=f"holds StorageClassIs in its {named}, which is not known here") as caught:
+        judge(Answer.literal(body), Answer.literal(EVER))
+    assert caught.value.cites == (Citation("literal", (1, 1), "/Rules/1"),)
+
+
+def test_a_rule_with_neither_filter_nor_prefix_is_unproven() -> None:
+    bare = {"Status": "Enabled", "Expiration": {"Days": 1}}
+    with pytest.raises(Unproven, match="has neither a filter nor a prefix") as caught:
+        judge(rules(rule(expire(1), abort(1)), bare))
+    assert caught.value.cites == (Citation("literal", (1, 1), "/Rules/1"),)
+
+
+@pytest.mark.parametrize(
+    "versioning",
+    [
+        DENIED,
+        ABSENT,
+        Answer.literal(EVER, redacted=("/Status",)),
+        *(
+            Answer.literal({"Status": wrong})
+            for wrong in [*other_kinds("Enabled"), "enabled", "Disabled", "", "Suspended "]
+        ),
+        *(Answer.literal(body) for body in (None, [], "Enabled")),
+    ],
+)
+@pytest.mark.parametrize("lifecycle", [Answer.literal(FULL), ABSENT])
+def test_versioning_that_cannot_be_read_neither_passes_nor_fails(versioning: Answer, lifecycle: Answer) -> None:
+    with pytest.raises(Unreadable):
+        judge(lifecycle, versioning)
+
+
+def test_a_lifecycle_that_was_refused_is_not_the_absence_of_one() -> None:
+    with pytest.raises(Unreadable, match="AccessDenied"):
+        judge(DENIED)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"max_days": 0},
+        {"max_days": -1},
+        {"max_days": "7"},
+        {"max_days": 7.0},
+        {"max_days": True},
+        {"max_days": 7, "prefix": None},
+        {"max_days": 7, "days": 7},
+        {},
+    ],
+)
+def test_parameters_are_strict(given: dict[str, Any]) -> None:
+    with pytest.raises(msgspec.ValidationError):
+        params(CHECK, buckets=["exports"], **given)
+
+
+def test_without_a_prefix_the_whole_bucket_is_meant() -> None:
+    assert params(CHECK, buckets=["exports"], max_days=7).prefix == ""
+
+
+# --- what is asked ------------------------------------------------------------------------------------------------------
+
+LIST = question("s3.list_buckets")
+LIFECYCLE = question("s3.get_bucket_lifecycle_configuration", Bucket="exports", BucketRegion="eu-central-1")
+VERSIONING = question("s3.get_bucket_versioning", Bucket="exports", BucketRegion="eu-central-1")
+GOOD = rules(rule(expire(7), abort(7)))
+
+
+def test_lifecycle_and_versioning_are_asked_of_the_named_buckets_only() -> None:
+    source = InMemory({LIST: paged([OTHER], [BUCKET]), LIFECYCLE: GOOD, VERSIONING: Answer.literal(NEVER)})
+    given = params(CHECK, buckets=["exports", "gone"], prefix="exports/", max_days=7)
+    website, exports, gone = CHECK.collect(given, source)
+    assert CHECK.evaluate(website, given) == not_applicable("is not one of the named buckets")
+    assert CHECK.evaluate(exports, given).outcome == "pass"
+    with pytest.raises(Unproven, match="the account lists no such bucket"):
+        CHECK.evaluate(gone, given)
+    assert source.asked == [LIST, LIFECYCLE, VERSIONING]
+
+
+@pytest.mark.parametrize(
+    ("tags", "outcome"), [([], "not_applicable"), ([{"Key": "data", "Value": "export"}], "pass")], ids=["no", "yes"]
+)
+def test_lifecycle_and_versioning_are_asked_of_the_tagged_buckets_only(tags: list[Any], outcome: str) -> None:
+    tagging = question("s3.get_bucket_tagging", Bucket="exports", BucketRegion="eu-central-1")
+    source = InMemory(
+        {
+            LIST: paged([BUCKET]),
+            tagging: Answer.literal({"TagSet": tags}),
+            LIFECYCLE: GOOD,
+            VERSIONING: Answer.literal(NEVER),
+        }
+    )
+    given = params(CHECK, buckets={"key": "data", "value": "export"}, prefix="exports/", max_days=7)
+    (subject,) = CHECK.collect(given, source)
+    assert CHECK.evaluate(subject, given).outcome == outcome
+    assert source.asked == [LIST, tagging, *([LIFECYCLE, VERSIONING] if tags else [])]
+
+
+@pytest.mark.parametrize("refused", [LIFECYCLE, VERSIONING], ids=["lifecycle", "versioning"])
+def test_a_bucket_that_cannot_be_asked_is_an_error_and_the_population_goes_on(refused: Any) -> None:
+    answers = {LIST: paged([BUCKET, OTHER]), LIFECYCLE: GOOD, VERSIONING: Answer.literal(NEVER)} | {refused: DENIED}
+    given = params(CHECK, buckets=["exports"], prefix="exports/", max_days=7)
+    exports, website = CHECK.collect(given, InMemory(answers))
+    with pytest.raises(Unreadable, match="AccessDenied"):
+        CHECK.evaluate(exports, given)
+    assert CHECK.evaluate(website, given) == not_applicable("is not one of the named buckets")
+
+
+def test_a_page_that_cannot_be_read_ends_the_population_after_what_was_read() -> None:
+    source = InMemory({LIST: paged([BUCKET], None), LIFECYCLE: GOOD, VERSIONING: Answer.literal(NEVER)})
+    subjects = CHECK.collect(params(CHECK, buckets=["exports"], max_days=7), source)
+    assert next(subjects).resource.id == "exports"
+    with pytest.raises(Unreadable, match="cut off"):
+        next(subjects)

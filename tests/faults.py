@@ -1,0 +1,285 @@
+"""Faults put into any one answer of a recorded world, as bytes where the source takes them from its transport.
+
+Each source has a harness: it records what the world sent in answer to each question, and can let the real source read
+the same bytes again with one of them refused, broken, cut, mistyped or late. A source without a harness fails the test.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+from xml.etree import ElementTree as ET
+
+import msgspec
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse, HeadersDict
+from botocore.exceptions import ReadTimeoutError
+from botocore.httpsession import URLLib3Session
+from botocore.session import get_session
+
+from auditor.questions import Connection, Opening, Operation, Reply, SourceFailure
+from auditor.sources.aws.connection import AwsConnection
+from auditor.sources.aws.operations import AwsOperation
+from auditor.sources.aws.target import AwsTarget
+from auditor.sources.postgres import wire
+from auditor.sources.postgres.connection import PostgresConnection, Transport
+from auditor.sources.postgres.target import PostgresTarget
+from auditor.tasks import Context
+
+Fault = Literal["refuse", "break", "truncate", "mistype", "timeout"]
+FAULTS: tuple[Fault, ...] = ("refuse", "break", "truncate", "mistype", "timeout")
+PORTAL = b"<html><head><title>Please sign in</title></head><body>Welcome to the hotel network</body></html>"
+
+
+class Harness(Protocol):
+    """One source, to be asked over recorded bytes."""
+
+    def record(self, operation: Operation, params: Mapping[str, Any]) -> None:
+        """Ask the world once more and keep the bytes."""
+
+    def tampered(self, operation: Operation, params: Mapping[str, Any], page: int, fault: Fault) -> list[Reply] | None:
+        """Ask over the kept bytes, with a fault in one page; None where this fault does not exist for them."""
+
+    def close(self) -> None:
+        """Let go of the connection."""
+
+
+def key(operation: str, params: Mapping[str, Any]) -> str:
+    return operation + json.dumps(params, sort_keys=True)
+
+
+@dataclass
+class Exchange:
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+def _headers(items: Mapping[str, str]) -> Any:
+    return HeadersDict(items)  # what botocore itself uses; its stubs want requests' class
+
+
+class _Raw:
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+
+    def stream(self, *_: object, **__: object) -> Iterator[bytes]:
+        yield self._body
+
+    def read(self, *_: object, **__: object) -> bytes:
+        return self._body
+
+
+class AwsHarness:
+    """AWS, over HTTP responses."""
+
+    def __init__(self, context: Context, target: str, shard: str) -> None:
+        settings = next(one.settings for one in context.settings.targets if one.id == target)
+        self._http = URLLib3Session()
+        self._kept: dict[str, list[Exchange]] = {}
+        self._send: Callable[[AWSPreparedRequest], AWSResponse] = self._http.send
+        opening = Opening(
+            shard=shard,
+            secret=context.secret,
+            conceal=lambda _: None,
+            folder=context.settings.folder,
+            transport=lambda request: self._send(request),  # noqa: PLW0108 - it changes between questions
+        )
+        assert isinstance(settings, AwsTarget)
+        self._connection = AwsConnection(msgspec.structs.replace(settings, max_attempts=1), opening)
+
+    def record(self, operation: Operation, params: Mapping[str, Any]) -> None:
+        kept = self._kept.setdefault(key(operation.name, params), [])
+
+        def send(request: AWSPreparedRequest) -> AWSResponse:
+            response = self._http.send(request)
+            kept.append(Exchange(response.status_code, dict(response.headers), response.content))
+            return response
+
+        self._send = send
+        list(self._connection.ask(operation, params))
+
+    def tampered(self, operation: Operation, params: Mapping[str, Any], page: int, fault: Fault) -> list[Reply] | None:
+        kept = list(self._kept[key(operation.name, params)])
+        assert isinstance(operation, AwsOperation)
+        changed = None if fault == "timeout" else _change_http(operation, kept[page], fault)
+        if fault != "timeout" and changed is None:
+            return None
+        served = iter(range(len(kept)))
+
+        def send(request: AWSPreparedRequest) -> AWSResponse:
+            index = next(served)
+            if index == page and changed is None:
+                raise ReadTimeoutError(endpoint_url=request.url)
+            exchange = changed if index == page and changed is not None else kept[index]
+            return AWSResponse(request.url, exchange.status, _headers(exchange.headers), _Raw(exchange.body))
+
+        self._send = send
+        return list(self._connection.ask(operation, params))
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+def _change_http(operation: AwsOperation, exchange: Exchange, fault: Fault) -> Exchange | None:
+    headers = {name: value for name, value in exchange.headers.items() if name.lower() != "content-length"}
+    if fault == "refuse":
+        empty = f"<{operation.root}/>".encode() if operation.root else b"{}"
+        return Exchange(403, headers, empty)
+    if fault == "break":
+        return Exchange(200, {**headers, "Content-Type": "text/html"}, PORTAL)
+    if fault == "truncate":
+        return Exchange(exchange.status, headers, exchange.body[: len(exchange.body) // 2])
+    body = _mistype_xml(operation, exchange.body) if operation.root else _mistype_json(exchange.body)
+    return None if body is None else Exchange(exchange.status, headers, body)
+
+
+def _mistype_xml(operation: AwsOperation, body: bytes) -> bytes | None:
+    """Write `banana` into every boolean, number, timestamp and enumeration of an XML answer; None where it has none."""
+    model = get_session().get_service_model(operation.service)
+    typed = _typed_elements(model.operation_model(operation.api).output_shape, set())
+    root = ET.fromstring(body)  # noqa: S314 - our own world's
+    found = [element for element in root.iter() if element.tag.rpartition("}")[2] in typed and not len(element)]
+    for element in found:
+        element.text = "banana"
+    return ET.tostring(root) if found else None
+
+
+def _typed_elements(shape: Any, seen: set[str]) -> set[str]:
+    if shape.name in seen:
+        return set()
+    seen.add(shape.name)
+    names: set[str] = set()
+    members = list(shape.members.items()) if shape.type_name == "structure" else []
+    if shape.type_name == "list":
+        return _typed_elements(shape.member, seen)
+    for name, member in members:
+        element = member.serialization.get("name", name)
+        if member.type_name in ("boolean", "integer", "long", "timestamp") or getattr(member, "enum", None):
+            names.add(element)
+        else:
+            names |= _typed_elements(member, seen)
+    return names
+
+
+def _mistype_json(body: bytes) -> bytes | None:
+    """Give every leaf of a JSON answer another type."""
+
+    def other(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: other(member) for name, member in value.items()}
+        if isinstance(value, list):
+            return [other(item) for item in value]
+        return 7 if isinstance(value, str) else "banana"
+
+    try:
+        return json.dumps(other(json.loads(body))).encode()
+    except json.JSONDecodeError:
+        return None
+
+
+class _Tampered:
+    """A connection to the real server whose bytes arrive changed."""
+
+    def __init__(self, real: wire.Connection, fault: Fault) -> None:
+        self._real = real
+        self._fault = fault
+        self._left = 3
+
+    def sendall(self, data: bytes) -> None:
+        self._real.sendall(data)
+
+    def recv(self, size: int) -> bytes:
+        if self._fault == "timeout":
+            raise TimeoutError
+        data = self._real.recv(size)
+        if self._fault == "break":
+            return PORTAL[:size]
+        if self._fault == "mistype":
+            return bytes(octet ^ 0x55 for octet in data)
+        data = data[: self._left]
+        self._left -= len(data)
+        return data
+
+    def close(self) -> None:
+        self._real.close()
+
+
+@dataclass
+class _PostgresTransport(Transport):
+    """The real thing, unless a fault is set."""
+
+    fault: Fault | None = None
+    texts: list[bytes] = field(default_factory=list)
+
+    def dial(self, host: str, port: int, timeout: float) -> wire.Connection:
+        if self.fault == "refuse":
+            raise ConnectionRefusedError(111, "Connection refused")
+        real = super().dial(host, port, timeout)
+        return _Tampered(real, self.fault) if self.fault else real
+
+    def fetch(self, answer: Callable[[], bytes]) -> bytes:
+        if self.fault == "timeout":
+            raise SourceFailure("57014", "canceling statement due to statement timeout")
+        if self.fault == "refuse":
+            return b"{}"
+        raw = super().fetch(answer)
+        if self.fault == "break":
+            return PORTAL
+        if self.fault == "truncate":
+            return raw[: len(raw) // 2]
+        if self.fault == "mistype":
+            return _mistype_json(raw) or b""
+        return raw
+
+
+class PostgresHarness:
+    """PostgreSQL, over TCP and the texts of its answers; the server is asked anew, for TLS cannot be played back."""
+
+    def __init__(self, context: Context, target: str, shard: str) -> None:
+        settings = next(one.settings for one in context.settings.targets if one.id == target)
+        self._transport = _PostgresTransport()
+        opening = Opening(
+            shard=shard,
+            secret=context.secret,
+            conceal=lambda _: None,
+            folder=context.settings.folder,
+            transport=self._transport,
+        )
+        assert isinstance(settings, PostgresTarget)
+        settings = msgspec.structs.replace(settings, timeout=0.5)  # a fault that leaves the server waiting is no news
+        self._connection = PostgresConnection(settings, opening)
+
+    def record(self, operation: Operation, params: Mapping[str, Any]) -> None:
+        """Nothing is kept."""
+
+    def tampered(self, operation: Operation, params: Mapping[str, Any], page: int, fault: Fault) -> list[Reply] | None:
+        del page
+        self._transport.fault = fault
+        return list(self._connection.ask(operation, params))
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+HARNESSES: dict[str, Callable[[Context, str, str], Harness]] = {"aws": AwsHarness, "postgres": PostgresHarness}
+
+
+class Played:
+    """A connection that plays replies back, by question; what the record does not have was never answered."""
+
+    def __init__(self, replies: Mapping[str, list[Reply]]) -> None:
+        self._replies = replies
+
+    def ask(self, operation: Operation, params: Mapping[str, Any]) -> Iterator[Reply]:
+        found = self._replies.get(key(operation.name, params))
+        if found is None:
+            raise SourceFailure("unrecorded", "asked only because another answer was changed")
+        yield from found
+
+
+def playing(replies: Mapping[str, list[Reply]]) -> Callable[[Any, Opening], AbstractContextManager[Connection]]:
+    """Return what a source type opens instead of the real thing."""
+    return lambda settings, opening: nullcontext(Played(replies))  # noqa: ARG005 - the shape of SourceType.open

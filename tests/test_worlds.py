@@ -1,0 +1,134 @@
+"""The demo worlds end to end: what the report says is compared with the truth, subject by subject."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from auditor.model import ClaimVerdict, Outcome
+from auditor.results import json_schema
+from auditor.stored import StoredRun
+from tests.world_runs import ROOT, Audited
+
+BOTH = pytest.mark.parametrize("name", ["healthy", "broken"])
+
+NO_SOCKETS = """\
+import sys
+def refuse(event, arguments):
+    if event.startswith("socket."):
+        raise SystemExit("a socket was opened: " + event)
+sys.addaudithook(refuse)
+from auditor.cli import main
+main()
+"""
+
+
+@pytest.fixture
+def audited(name: str, request: pytest.FixtureRequest) -> Audited:
+    found: Audited = request.getfixturevalue(name)
+    return found
+
+
+@BOTH
+def test_the_report_says_of_every_subject_what_is_true(audited: Audited) -> None:
+    """Both ways: nothing true is missing from the report, and nothing is in it that is not true."""
+    tests = {test.id: test.check for _, test in audited.policy.tests()}
+    truth: dict[tuple[str, str, str], str] = {}
+    for test, check in tests.items():
+        for line in audited.world.expected:
+            if line.check == check:
+                truth.setdefault((test, line.target, line.resource), line.outcome)
+    for line in audited.world.expected:
+        if line.check in tests:  # a line about one test alone goes before those about its check
+            truth[line.check, line.target, line.resource] = line.outcome
+    found = {(f.test, f.target, f.resource.id): f.outcome.value for f in audited.findings()}
+    assert found == truth
+
+
+def test_healthy_supports_every_claim(healthy: Audited) -> None:
+    assert {claim.id: claim.verdict for claim in healthy.head.claims} == {
+        claim.id: ClaimVerdict.SUPPORTED for claim in healthy.head.claims
+    }
+    outcomes = {finding.outcome for finding in healthy.findings()}
+    assert outcomes == {Outcome.PASS, Outcome.NOT_APPLICABLE}
+
+
+def test_broken_supports_no_claim(broken: Audited) -> None:
+    """Several realistic faults for each check: none gets away with `supported`."""
+    assert not [claim.id for claim in broken.head.claims if claim.verdict is ClaimVerdict.SUPPORTED]
+    for check in {finding.check for finding in broken.findings()}:
+        wrong = {f.message for f in broken.findings() if f.check == check and f.outcome in ("fail", "error")}
+        assert len(wrong) > 1, check
+
+
+@BOTH
+def test_report_json_follows_its_published_schema(audited: Audited) -> None:
+    document = json.loads((audited.run / "report.json").read_bytes())
+    published = json.loads((ROOT / "auditor/reports/report.schema.json").read_bytes())
+    assert published == json_schema(), "stale: write it again with `make schemas`"
+    jsonschema.Draft202012Validator.check_schema(published)
+    jsonschema.validate(document, published)
+    with pytest.raises(jsonschema.ValidationError):  # the positive control of the schema itself
+        jsonschema.validate({**document, "claims": [{"id": "no verdict"}]}, published)
+
+
+@BOTH
+def test_every_citation_leads_to_what_was_read(audited: Audited) -> None:
+    """Each finding cites at least one line, and each cited pointer is there in that line."""
+    stored = StoredRun(audited.head, audited.run / "evidence", audited.run / "findings")
+    for finding in stored.findings():
+        assert finding.evidence, finding
+        for citation in finding.evidence:
+            assert stored.fragment(citation) is not None, (finding, citation)
+
+
+@BOTH
+def test_sums_verify_with_the_ordinary_tool(audited: Audited) -> None:
+    subprocess.run(["sha256sum", "--check", "--strict", "--quiet", "SHA256SUMS"], cwd=audited.run, check=True)
+
+
+@BOTH
+def test_evaluate_says_the_same_to_the_byte_and_opens_no_socket(audited: Audited, tmp_path: Path) -> None:
+    again = tmp_path / "again"
+    command = [sys.executable, "-c", NO_SOCKETS, "evaluate", str(audited.run), "-o", str(again), "--fail-on", "never"]
+    subprocess.run(command, check=True, capture_output=True)
+    stored = sorted((audited.run / "findings").iterdir())
+    assert [path.name for path in stored] == sorted(path.name for path in (again / "findings").iterdir())
+    for path in stored:
+        assert path.read_bytes() == (again / "findings" / path.name).read_bytes()
+
+
+def test_the_socket_guard_would_notice(tmp_path: Path, healthy: Audited) -> None:
+    """The positive control of the test above: an audit does open sockets, and the guard says so."""
+    arguments = [
+        "run",
+        "-c",
+        str(healthy.world.config),
+        "--policies",
+        str(ROOT / "policies/explo"),
+        "-o",
+        str(tmp_path),
+    ]
+    result = subprocess.run([sys.executable, "-c", NO_SOCKETS, *arguments], capture_output=True, text=True, check=False)
+    assert "a socket was opened" in result.stderr + result.stdout or result.returncode not in (0, 1)
+
+
+def test_evaluate_refuses_evidence_that_was_touched(broken: Audited, tmp_path: Path) -> None:
+    copy = tmp_path / "run"
+    shutil.copytree(broken.run, copy)
+    segment = next(path for path in (copy / "evidence").iterdir() if "us-east-1" in path.name or "main" in path.name)
+    data = segment.read_bytes()
+    segment.write_bytes(data.replace(b'"ok"', b'"OK"', 1))
+    command = [sys.executable, "-m", "auditor", "evaluate", str(copy), "-o", str(tmp_path / "again")]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 4
+    assert segment.name in result.stderr
+    segment.write_bytes(data)
+    shutil.rmtree(tmp_path / "again", ignore_errors=True)
+    assert subprocess.run(command, capture_output=True, check=False).returncode == 1
