@@ -1,8 +1,8 @@
 """A small AWS of our own, for what moto cannot do: real pages, fan-out over regions, throttling, malformed answers.
 
-It speaks what the AWS checks ask, in the words of botocore's service models: sts GetCallerIdentity, ec2 DescribeRegions
-and DescribeVolumes, kms DescribeKey, s3 ListBuckets and GetBucket{LifecycleConfiguration, Versioning, Encryption,
-Tagging}. Signatures are not checked. Whatever it does not understand it refuses: no parameter is ignored.
+It speaks what the AWS checks ask, in the words of botocore's service models: sts GetCallerIdentity and AssumeRole, ec2
+DescribeRegions and DescribeVolumes, kms DescribeKey, s3 ListBuckets and GetBucket{LifecycleConfiguration, Versioning,
+Encryption, Tagging}. Signatures are not checked. Whatever it does not understand it refuses: no parameter is ignored.
 
     with PagingAws(State(volumes={"eu-west-1": [Volume("vol-1")]})) as aws:
         aws.throttle("DescribeVolumes", times=2)
@@ -34,6 +34,7 @@ S3_QUESTIONS = {
 # The parameters that are understood; the largest page of the two lists.
 PARAMETERS = {
     "GetCallerIdentity": set[str](),
+    "AssumeRole": {"RoleArn", "RoleSessionName", "ExternalId"},
     "DescribeRegions": {"AllRegions"},
     "DescribeVolumes": {"MaxResults", "NextToken"},
     "DescribeKey": {"KeyId"},
@@ -87,6 +88,8 @@ class State:
     buckets: list[Bucket] = field(default_factory=list)
     account_id: str = "123456789012"
     user: str = "auditor"
+    role_secret: str = "the secret key of the assumed role"
+    role_token: str = "the session token of the assumed role"
 
 
 @dataclass(frozen=True)
@@ -98,6 +101,8 @@ class Call:
     parameters: dict[str, str]
     of: str = ""
     expected_owner: str | None = None
+    access_key: str = ""
+    session_token: str | None = None
 
 
 @dataclass
@@ -127,6 +132,7 @@ class PagingAws:
         self._empty_pages: Counter[str] = Counter()
         self._repeated_tokens: set[str] = set()
         self._tokens: set[str] = set()
+        self.ending = threading.Event()
         self._http = _HttpServer(("127.0.0.1", 0), _Handler)
         self._http.aws = self
         self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.01})
@@ -138,6 +144,7 @@ class PagingAws:
 
     def __exit__(self, *_: object) -> None:
         """End, when every answer under way has been given."""
+        self.ending.set()
         self._http.shutdown()
         self._thread.join()
         self._http.server_close()
@@ -176,6 +183,14 @@ class PagingAws:
         content = body.encode() if isinstance(body, str) else body
         answer = words.Answer(status, content, headers or {"Content-Type": "text/xml;charset=UTF-8"}, cut=cut)
         self._schedule(operation, answer, times, only)
+
+    def hang_up(self, operation: str, times: int | None = None, *, only: str | None = None) -> None:
+        """End the connection of the next calls of an operation without a word."""
+        self._schedule(operation, words.Answer(0, b"", silent=True), times, only)
+
+    def hold(self, operation: str, times: int | None = None, *, only: str | None = None) -> None:
+        """Leave the next calls of an operation without an answer for as long as the server runs."""
+        self._schedule(operation, words.Answer(0, b"", silent=True, held=True), times, only)
 
     def throttle(self, operation: str, times: int = 1, *, only: str | None = None) -> None:
         """Refuse the next calls of an operation as too many."""
@@ -237,6 +252,9 @@ class PagingAws:
 
     def _GetCallerIdentity(self, _: Call) -> words.Answer:  # noqa: N802 - named as its operation
         return words.caller_identity(self.state.account_id, self.state.user)
+
+    def _AssumeRole(self, _: Call) -> words.Answer:  # noqa: N802
+        return words.assumed_role(self.state.role_secret, self.state.role_token)
 
     def _DescribeRegions(self, call: Call) -> words.Answer:  # noqa: N802
         regions = [(name, "opt-in-not-required") for name in self.state.volumes]
@@ -341,7 +359,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _give(self, operation: str | None, parameters: dict[str, str], of: str) -> None:
         """Answer one call."""
-        scope = re.search(r"Credential=[^/]+/\d{8}/([^/]+)/", self.headers.get("Authorization", ""))
+        scope = re.search(r"Credential=([^/]+)/\d{8}/([^/]+)/", self.headers.get("Authorization", ""))
         if operation not in PARAMETERS:
             answer = words.Answer(501, b"", {"X-Refused": f"{self.command} {self.path}"})
         elif scope is None:
@@ -350,7 +368,11 @@ class _Handler(BaseHTTPRequestHandler):
             )
         else:
             owner = self.headers.get("x-amz-expected-bucket-owner")
-            answer = self.server.aws.answer(Call(operation, scope[1], parameters, of, owner))
+            token = self.headers.get("X-Amz-Security-Token")
+            answer = self.server.aws.answer(Call(operation, scope[2], parameters, of, owner, scope[1], token))
+        if answer.silent:
+            self.close_connection = not answer.held or self.server.aws.ending.wait()
+            return
         date = self.server.aws.date
         self.send_response_only(answer.status)
         self.send_header("Date", format_datetime(date, usegmt=True) if date else self.date_time_string())

@@ -13,7 +13,15 @@ DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
 CREATED = "2026-01-02T03:04:05.000Z"
 CREATED_EPOCH = 1767323045.0
 
-SERVICE_OF = {"GetCallerIdentity": "sts", "DescribeRegions": "ec2", "DescribeVolumes": "ec2", "DescribeKey": "kms"}
+ROLE_KEY = "ASIAROLEEXAMPLE"
+
+SERVICE_OF = {
+    "GetCallerIdentity": "sts",
+    "AssumeRole": "sts",
+    "DescribeRegions": "ec2",
+    "DescribeVolumes": "ec2",
+    "DescribeKey": "kms",
+}
 CONTENT_TYPES = {
     "sts": "text/xml",
     "ec2": "text/xml;charset=UTF-8",
@@ -36,12 +44,14 @@ DENIAL = {
 
 @dataclass(frozen=True)
 class Answer:
-    """One HTTP answer. `cut`: it ends in the middle of the body."""
+    """One HTTP answer. `cut`: it ends in the middle of the body; `silent`: nothing is said, and if `held`, for long."""
 
     status: int
     body: bytes
     headers: dict[str, str] = field(default_factory=dict)
     cut: bool = False
+    silent: bool = False
+    held: bool = False
 
 
 def service_of(operation: str) -> str:
@@ -94,6 +104,14 @@ def caller_identity(account_id: str, user: str) -> Answer:
     text = f"<GetCallerIdentityResult>{who}</GetCallerIdentityResult>"
     text += f"<ResponseMetadata><RequestId>{REQUEST_ID}</RequestId></ResponseMetadata>"
     return xml("sts", f'<GetCallerIdentityResponse xmlns="{STS_NAMESPACE}">{text}</GetCallerIdentityResponse>')
+
+
+def assumed_role(secret: str, token: str) -> Answer:
+    """Answer AssumeRole."""
+    given = element("AccessKeyId", ROLE_KEY) + element("SecretAccessKey", secret) + element("SessionToken", token)
+    text = f"<Credentials>{given}{element('Expiration', '2099-01-01T00:00:00Z')}</Credentials>"
+    text = f"<AssumeRoleResult>{text}</AssumeRoleResult>"
+    return xml("sts", f'<AssumeRoleResponse xmlns="{STS_NAMESPACE}">{text}</AssumeRoleResponse>')
 
 
 def ec2(operation: str, content: str) -> Answer:

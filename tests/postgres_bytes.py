@@ -69,6 +69,7 @@ def server_hello(
     return handshake(2, body)
 
 
-FLIGHT = server_hello() + handshake(11, b"certificate") + handshake(12, b"key exchange") + handshake(14, b"")
+REST = handshake(11, b"certificate") + handshake(12, b"key exchange") + handshake(14, b"")
+FLIGHT = server_hello() + REST
 ACCEPTANCE = record(22, FLIGHT)
 REFUSED = record(21, b"\x02\x46")

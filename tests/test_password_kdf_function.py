@@ -1,5 +1,6 @@
 """Who may ask what of a password column: the published function, its recognition, and what a database could hide."""
 
+import itertools
 import re
 from typing import Any
 
@@ -101,6 +102,7 @@ def test_the_function_is_never_put_in_the_place_of_another(users: Connection) ->
         ('"; --', "/*", ":'column'"),
         ("é" * 31, "\n", "\t"),
     ],
+    ids=itertools.count(),
 )
 def test_our_source_is_recognised_for_any_names(users: Connection, names: tuple[str, str, str]) -> None:
     schema, table, column = (psycopg.sql.Identifier(name) for name in names)
@@ -146,6 +148,7 @@ PUBLISHED = published_source(*NAMES)
         PUBLISHED.replace('"users"', '"us"ers"'),
         PUBLISHED.replace("'password'", "'pass'word'"),
     ],
+    ids=itertools.count(),
 )
 def test_any_other_source_is_not_ours(source: str) -> None:
     assert source != PUBLISHED

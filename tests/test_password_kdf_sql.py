@@ -1,5 +1,6 @@
 """The classification of stored passwords, on a real PostgreSQL 15."""
 
+import itertools
 import json
 import re
 from collections import Counter
@@ -25,7 +26,7 @@ def expected(values: list[Reading]) -> Counter[str]:
     return Counter(json.dumps(list(value)) for value in values)
 
 
-@pytest.mark.parametrize(("value", "reading"), [*GENUINE, *WEAK])
+@pytest.mark.parametrize(("value", "reading"), [*GENUINE, *WEAK], ids=itertools.count())
 def test_a_known_encoding_is_read_with_all_its_parameters(
     admin: Connection, value: str | None, reading: Reading
 ) -> None:
@@ -33,7 +34,7 @@ def test_a_known_encoding_is_read_with_all_its_parameters(
     assert readings(summary(admin)) == expected([reading])
 
 
-@pytest.mark.parametrize("value", NASTY)
+@pytest.mark.parametrize("value", NASTY, ids=itertools.count())
 def test_what_no_library_writes_is_unrecognised(admin: Connection, value: str) -> None:
     fill(admin, [value])
     assert readings(summary(admin)) == expected([("none", "unrecognised", None, None, None)])
@@ -71,14 +72,19 @@ def test_nothing_of_a_stored_value_leaves_the_database(admin: Connection) -> Non
         assert type(group["users"]) is int
 
 
+NUMBERS = ("", "99", "100", "1234567890", "9" * 30)
 LETTERS = "$\n09aA=+.: é"
 
 
-@pytest.mark.parametrize("value", [value for value, _ in [*GENUINE, *WEAK] if value])
-def test_no_edit_of_one_character_is_read_as_more_than_python_reads_in_it(admin: Connection, value: str) -> None:
+@pytest.mark.parametrize("value", [value for value, _ in [*GENUINE, *WEAK] if value], ids=itertools.count())
+def test_no_edit_of_one_character_or_number_is_read_as_more_than_python_reads_in_it(
+    admin: Connection, value: str
+) -> None:
     cuts = [(value[:place], value[place:]) for place in range(len(value) + 1)]
     edits = {head + tail[1:] for head, tail in cuts}
     edits |= {head + letter + tail[skip:] for head, tail in cuts for letter in LETTERS for skip in (0, 1)}
+    numbers = re.finditer(r"(?<=[$=:,}])[0-9]+(?=[$:,])", value)
+    edits |= {value[: old.start()] + new + value[old.end() :] for old in numbers for new in NUMBERS}
     fill(admin, list(edits))
     assert readings(summary(admin)) == expected([read(edit) for edit in edits])
 

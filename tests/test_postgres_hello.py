@@ -1,19 +1,22 @@
-"""What comes back to a ClientHello, in the clear: which bytes are acceptance, which refusal, and that no others are."""
+"""What comes back to SSLRequest and a ClientHello: which bytes are acceptance, which refusal, and that no others are."""
 
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 
 import pytest
 
 from auditor.sources.postgres import hello
 from auditor.sources.postgres.tls import old_tls
-from auditor.sources.postgres.wire import Transcript
+from auditor.sources.postgres.wire import Dial, Transcript
 from tests.postgres_bytes import (
     ACCEPTANCE,
     FLIGHT,
     REFUSAL,
     REFUSED,
+    REST,
+    error,
     failing,
     failure,
     handshake,
@@ -21,8 +24,47 @@ from tests.postgres_bytes import (
     old,
     record,
     server_hello,
+    session,
 )
 from tests.postgres_servers import Scripted, saying
+
+# --- the reply to SSLRequest ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("probe", [old, new, session])
+@pytest.mark.parametrize(
+    ("reply", "code"),
+    [
+        (b"E", "server_error"),
+        (error(b"SFATAL", b"C53300", b"Msorry"), "server_error"),
+        (b"S" + REFUSED, "malformed"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", "malformed"),
+        (b"N" + REFUSAL, "malformed"),
+        (b"G", "malformed"),
+        (b"\0", "malformed"),
+        (REFUSED, "malformed"),
+        (b"HTTP/1.1 400 Bad Request", "malformed"),
+        (b"", "closed"),
+    ],
+)
+def test_only_one_single_byte_answers_an_ssl_request(
+    probe: Callable[[Dial], Transcript], reply: bytes, code: str
+) -> None:
+    caught = failing(probe, reply)
+    assert (caught.code, caught.received) == (code, reply)
+    assert "asked SSLRequest" in str(caught)
+
+
+@pytest.mark.parametrize("probe", [old, new])
+def test_n_says_that_there_is_no_tls(probe: Callable[[Dial], Transcript]) -> None:
+    assert probe(saying(b"N")) == Transcript(b"N", {"result": "no_tls"})
+
+
+def test_n_is_no_answer_where_tls_is_needed() -> None:
+    assert failing(session, b"N").code == "no_tls"
+
+
+# --- the answer to a raw ClientHello ----------------------------------------------------------------------------------
 
 
 def test_a_server_hello_and_the_rest_of_the_flight_is_acceptance() -> None:
@@ -60,29 +102,29 @@ def test_messages_may_be_cut_anywhere() -> None:
 @pytest.mark.parametrize(
     "stream",
     [
-        pytest.param(record(22, server_hello(version=0x0302) + FLIGHT), id="another version"),
-        pytest.param(record(22, server_hello(version=0x0300) + FLIGHT), id="SSL 3"),
-        pytest.param(record(22, server_hello(version=0x0303) + FLIGHT), id="TLS 1.2"),
-        pytest.param(record(22, server_hello(tail=b"\0\x06\0\x2b\0\x02\x03\x04") + FLIGHT), id="TLS 1.3 in disguise"),
-        pytest.param(record(22, server_hello(cipher=0x1301) + FLIGHT), id="a cipher not offered"),
-        pytest.param(record(22, server_hello(cipher=0x00FF) + FLIGHT), id="a signal as a cipher"),
-        pytest.param(record(22, server_hello(compression=1) + FLIGHT), id="a compression not offered"),
-        pytest.param(record(22, server_hello(tail=b"\0") + FLIGHT), id="half a length of extensions"),
-        pytest.param(record(22, server_hello(tail=b"\0\x05\xff\x01\0\x01") + FLIGHT), id="extensions too short"),
-        pytest.param(record(22, server_hello(tail=b"\0\x03\xff\x01\0") + FLIGHT), id="extension head cut"),
-        pytest.param(record(22, server_hello(tail=b"\0\x04\xff\x01\0\x01") + FLIGHT), id="extension body cut"),
-        pytest.param(record(22, server_hello(tail=b"\0\x08" + b"\xff\x01\0\0" * 2) + FLIGHT), id="extension twice"),
-        pytest.param(record(22, handshake(2, b"\x03\x01" + bytes(32)) + FLIGHT), id="hello too short"),
-        pytest.param(record(22, handshake(2, b"\x03\x01" + bytes(32) + b"\0\xc0\x14") + FLIGHT), id="no compression"),
+        pytest.param(record(22, server_hello(version=0x0302) + REST), id="another version"),
+        pytest.param(record(22, server_hello(version=0x0300) + REST), id="SSL 3"),
+        pytest.param(record(22, server_hello(version=0x0303) + REST), id="TLS 1.2"),
+        pytest.param(record(22, server_hello(tail=b"\0\x06\0\x2b\0\x02\x03\x04") + REST), id="TLS 1.3 in disguise"),
+        pytest.param(record(22, server_hello(cipher=0x1301) + REST), id="a cipher not offered"),
+        pytest.param(record(22, server_hello(cipher=0x00FF) + REST), id="a signal as a cipher"),
+        pytest.param(record(22, server_hello(compression=1) + REST), id="a compression not offered"),
+        pytest.param(record(22, server_hello(tail=b"\0") + REST), id="half a length of extensions"),
+        pytest.param(record(22, server_hello(tail=b"\0\x05\xff\x01\0\x01") + REST), id="extensions too short"),
+        pytest.param(record(22, server_hello(tail=b"\0\x03\xff\x01\0") + REST), id="extension head cut"),
+        pytest.param(record(22, server_hello(tail=b"\0\x04\xff\x01\0\x01") + REST), id="extension body cut"),
+        pytest.param(record(22, server_hello(tail=b"\0\x08" + b"\xff\x01\0\0" * 2) + REST), id="extension twice"),
+        pytest.param(record(22, handshake(2, b"\x03\x01" + bytes(32)) + REST), id="hello too short"),
+        pytest.param(record(22, handshake(2, b"\x03\x01" + bytes(32) + b"\0\xc0\x14") + REST), id="no compression"),
         pytest.param(
-            record(22, handshake(2, b"\x03\x01" + bytes(32) + b"\x21" + bytes(33) + b"\xc0\x14\0") + FLIGHT),
+            record(22, handshake(2, b"\x03\x01" + bytes(32) + b"\x21" + bytes(33) + b"\xc0\x14\0") + REST),
             id="session id too long",
         ),
         pytest.param(record(22, server_hello() + FLIGHT), id="two hellos"),
         pytest.param(record(22, handshake(14, b"") + FLIGHT), id="done before hello"),
         pytest.param(record(22, handshake(11, b"c") + FLIGHT), id="certificate before hello"),
         pytest.param(record(22, server_hello() + handshake(14, b"x")), id="done with a body"),
-        pytest.param(record(22, server_hello() + handshake(20, bytes(12)) + FLIGHT), id="finished too early"),
+        pytest.param(record(22, server_hello() + handshake(20, bytes(12)) + REST), id="finished too early"),
         pytest.param(record(22, handshake(1, b"x")), id="our own kind of message"),
         pytest.param(record(22, b"\x0b\xff\xff\xff" + FLIGHT), id="giant message"),
         pytest.param(record(22, server_hello()) + REFUSED, id="a version chosen, then refused"),

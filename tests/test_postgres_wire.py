@@ -99,12 +99,14 @@ def test_a_negotiation_is_noted_and_the_answer_awaited() -> None:
         pytest.param(message(b"N", b"SNOTICE\0\0"), id="a notice"),
         pytest.param(b"Esorry, too many clients already\n\0", id="an error of protocol 2"),
         pytest.param(b"E\0\0\0\x03", id="too short for its own length"),
+        pytest.param(b"R\0\0\0\x02\0\0\0\0xx", id="too short, though what follows would do"),
         pytest.param(b"E\xff\xff\xff\xff", id="negative length"),
         pytest.param(b"E\x7f\xff\xff\xff", id="giant length"),
         pytest.param(message(b"E", b"SFATAL\0C28000\0M" + b"x" * 30000 + b"\0\0"), id="longer than libpq takes"),
         pytest.param(message(b"E", b""), id="no fields, no end"),
         pytest.param(message(b"E", b"\0"), id="no fields"),
         pytest.param(message(b"E", b"SFATAL\0C28000\0Mtext\0"), id="no final NUL"),
+        pytest.param(message(b"E", b"SFATAL\0C28000\0Mtext\0Rroutine\0"), id="no final NUL behind a field to spare"),
         pytest.param(message(b"E", b"SFATAL\0C28000\0Mtext\0x"), id="something else at the end"),
         pytest.param(message(b"E", b"SFATAL\0C28000\0Mtext\0\0\0"), id="one NUL too many"),
         pytest.param(message(b"E", b"SFATAL\0\0C28000\0Mtext\0\0"), id="end in the middle"),
@@ -115,6 +117,7 @@ def test_a_negotiation_is_noted_and_the_answer_awaited() -> None:
         pytest.param(error(b"SFATAL", b"C28000"), id="no message"),
         pytest.param(error(b"SFATAL", b"C2800", b"Mtext"), id="short SQLSTATE"),
         pytest.param(error(b"SFATAL", b"C28-00", b"Mtext"), id="SQLSTATE with a dash"),
+        pytest.param(error(b"SFATAL", b"C280001", b"Mtext"), id="long SQLSTATE"),
         pytest.param(error(b"SFATAL", b"VNOTICE", b"C28000", b"Mtext"), id="an error that is none"),
         pytest.param(message(b"R", b"\0\0\0"), id="request too short"),
         pytest.param(message(b"R", b"\0\0\0\0\0"), id="ok too long"),
@@ -171,42 +174,6 @@ def test_a_name_the_message_cannot_carry_is_never_asked(name: str) -> None:
     assert failure(lambda: startup(dial, user=name)).code == "local"
     assert failure(lambda: startup(dial, database=name)).code == "local"
     assert not dialled
-
-
-# --- the reply to SSLRequest ------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("probe", [old, new, session])
-@pytest.mark.parametrize(
-    ("reply", "code"),
-    [
-        (b"E", "server_error"),
-        (error(b"SFATAL", b"C53300", b"Msorry"), "server_error"),
-        (b"S" + REFUSED, "malformed"),
-        (b"SSH-2.0-OpenSSH_9.2\r\n", "malformed"),
-        (b"N" + REFUSAL, "malformed"),
-        (b"G", "malformed"),
-        (b"\0", "malformed"),
-        (REFUSED, "malformed"),
-        (b"HTTP/1.1 400 Bad Request", "malformed"),
-        (b"", "closed"),
-    ],
-)
-def test_only_one_single_byte_answers_an_ssl_request(
-    probe: Callable[[Dial], Transcript], reply: bytes, code: str
-) -> None:
-    caught = failing(probe, reply)
-    assert (caught.code, caught.received) == (code, reply)
-    assert "asked SSLRequest" in str(caught)
-
-
-@pytest.mark.parametrize("probe", [old, new])
-def test_n_says_that_there_is_no_tls(probe: Callable[[Dial], Transcript]) -> None:
-    assert probe(saying(b"N")) == Transcript(b"N", {"result": "no_tls"})
-
-
-def test_n_is_no_answer_where_tls_is_needed() -> None:
-    assert failing(session, b"N").code == "no_tls"
 
 
 # --- the connection ---------------------------------------------------------------------------------------------------

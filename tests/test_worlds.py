@@ -63,7 +63,7 @@ def test_broken_supports_no_claim(broken: Audited) -> None:
     """Several realistic faults for each check: none gets away with `supported`."""
     assert not [claim.id for claim in broken.head.claims if claim.verdict is ClaimVerdict.SUPPORTED]
     for check in {finding.check for finding in broken.findings()}:
-        wrong = {f.message for f in broken.findings() if f.check == check and f.outcome in ("fail", "error")}
+        wrong = [f.resource.id for f in broken.findings() if f.check == check and f.outcome in ("fail", "error")]
         assert len(wrong) > 1, check
 
 

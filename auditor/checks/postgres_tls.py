@@ -22,6 +22,7 @@ CERTIFICATE_DEMANDED = "connection requires a valid client certificate"
 SOON = dt.timedelta(days=30)
 Moment = Annotated[dt.datetime, msgspec.Meta(tz=True)]
 Handshake = Literal["accepted", "refused", "no_tls"]
+OldHandshake = Literal[Handshake, "other_alert"]
 
 
 class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -75,7 +76,7 @@ def _goes_on(session: Answer) -> bool:
 
 
 def _old(subject: Subject) -> Verdict:
-    result = subject.answer.get("/parsed/result", str)
+    result = subject.answer.get("/parsed/result", OldHandshake)
     if result == "accepted":
         return failed(
             f"accepts {subject.answer.get('/parsed/version', str)} ({subject.answer.get('/parsed/cipher', str)})"
@@ -88,7 +89,7 @@ def _old(subject: Subject) -> Verdict:
             f"refuses, but with the alert {name} and not because of the version: another client may get through",
             [subject.answer],
         )
-    if subject.control.get("/parsed/result", str) != "accepted":
+    if subject.control.get("/parsed/result", Handshake) != "accepted":
         raise Unproven("refuses this version, but TLS 1.2 and 1.3 as well", [subject.control])
     return passed("refuses this version because of the version")
 

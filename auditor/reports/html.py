@@ -138,7 +138,9 @@ def _csp_hash(text: str) -> str:
 
 def _page_foot(text: str) -> str:
     """Return the rule that prints a line at the foot of every sheet, each character escaped for CSS."""
-    escaped = "".join(char if char.isascii() and char.isalnum() else f"\\{ord(char):06x}" for char in visible_name(text))
+    escaped = "".join(
+        char if char.isascii() and char.isalnum() else f"\\{ord(char):06x}" for char in visible_name(text)
+    )
     return f'@page {{ @bottom-left {{ content: "{escaped}"; }} }}\n'
 
 
@@ -297,4 +299,6 @@ def _shares(sizes: Sequence[int], budget: int) -> list[int]:
     return shares
 
 
-REPORT = ReportFormat(name="html", filename="report.html", summary="one page for people, to read and print", render=render)
+REPORT = ReportFormat(
+    name="html", filename="report.html", summary="one page for people, to read and print", render=render
+)

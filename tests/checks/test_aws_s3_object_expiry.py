@@ -15,7 +15,8 @@ from tests.checks.asking import ABSENT, DENIED, InMemory, other_kinds, paged, pa
 
 BUCKET = {"Name": "exports", "BucketRegion": "eu-central-1"}
 OTHER = {"Name": "website", "BucketRegion": "us-east-1"}
-NEVER, EVER, ONCE = {}, {"Status": "Enabled"}, {"Status": "Suspended"}
+NEVER: dict[str, Any] = {}
+EVER, ONCE = {"Status": "Enabled"}, {"Status": "Suspended"}
 
 Rule = dict[str, Any]
 
@@ -70,7 +71,7 @@ def fault(*faults: str) -> Verdict:
     return failed(f"under 'exports/': {'; '.join(faults)}")
 
 
-# --- how long -----------------------------------------------------------------------------------------------------------
+# --- how long ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -147,7 +148,7 @@ def test_a_bucket_of_which_s3_says_plainly_that_it_has_no_lifecycle_fails(versio
     assert judge(ABSENT, Answer.literal(versioning)) == expected
 
 
-# --- older versions -----------------------------------------------------------------------------------------------------
+# --- older versions ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("versioning", [EVER, ONCE], ids=["enabled", "suspended"])
@@ -225,7 +226,7 @@ def test_where_versions_were_never_kept_the_rules_for_them_do_not_matter() -> No
     assert judge(rules(rule(expire(7), expire_older(90, NewerNoncurrentVersions=9), abort(7)))) == expected
 
 
-# --- for which objects --------------------------------------------------------------------------------------------------
+# --- for which objects ------------------------------------------------------------------------------------------------
 
 TAG = {"Key": "expire", "Value": "true"}
 WHOLE = [
@@ -300,7 +301,7 @@ def test_a_rule_for_a_part_shortens_nothing() -> None:
     assert judge(rules(short, long)) == fault("objects stay 30 days, longer than 7 days")
 
 
-# --- what cannot be told ------------------------------------------------------------------------------------------------
+# --- what cannot be told ----------------------------------------------------------------------------------------------
 
 FULL = {
     "Rules": [
@@ -369,7 +370,7 @@ def test_a_member_that_may_be_missing_must_be_right_where_it_is_there(pointer: s
     ],
 )
 def test_a_condition_that_is_unreadable_neither_passes_nor_fails(name: str, value: Any) -> None:
-    body = {"Rules": [rule(expire(1), expire_older(1), abort(1), {} if name == "Prefix" else filtered())]}
+    body: Any = {"Rules": [rule(expire(1), expire_older(1), abort(1), {} if name == "Prefix" else filtered())]}
     if name == "Prefix":
         del body["Rules"][0]["Filter"]
     if "/And/" in name:
@@ -449,7 +450,7 @@ def test_without_a_prefix_the_whole_bucket_is_meant() -> None:
     assert params(CHECK, buckets=["exports"], max_days=7).prefix == ""
 
 
-# --- what is asked ------------------------------------------------------------------------------------------------------
+# --- what is asked ----------------------------------------------------------------------------------------------------
 
 LIST = question("s3.list_buckets")
 LIFECYCLE = question("s3.get_bucket_lifecycle_configuration", Bucket="exports", BucketRegion="eu-central-1")

@@ -221,9 +221,9 @@ def _extensions(data: bytes) -> dict[int, bytes] | None:
     found: dict[int, bytes] = {}
     if not data:
         return found
-    if len(data[2:]) != int.from_bytes(data[:2], "big"):
+    count, rest = data[:2], data[2:]
+    if len(count) != struct.calcsize(">H") or len(rest) != int.from_bytes(count, "big"):
         return None
-    rest = data[2:]
     head = struct.calcsize(">HH")
     while rest:
         if len(rest) < head:

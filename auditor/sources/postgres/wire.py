@@ -205,8 +205,6 @@ class Peer:
 def connected(host: str, port: int, timeout: float, dial: Dial) -> Iterator[Peer]:
     """Dial, and hang up at the end whatever happens. Raises ProbeError `unresolved`, `timeout` or `refused`."""
     name = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    if not host:  # the resolver would take it for this machine
-        raise ProbeError("unresolved", "the host is empty")
     try:
         connection = dial(host, port, timeout)
     except (socket.gaierror, ValueError) as error:  # ValueError: not a possible name (a NUL, a label too long)

@@ -1,0 +1,50 @@
+# The two commands of the README are `make demo` and `make test`.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+.PHONY: help demo test test-long lint types contracts schemas bench clean
+
+help: ## Show what there is to make
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+
+demo: $(VENV)/.sandbox ## Start the broken demo world, audit it, show the claims
+	@.ci/system-packages postgresql
+	$(BIN)/auditor demo --world broken --fail-on never
+
+test: $(VENV)/.dev ## Lint, types, import contracts and all tests but the long ones
+	@.ci/system-packages postgresql chromium
+	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/auditor policy validate
+	$(BIN)/pytest -m "not long" -n 2 --dist loadgroup
+
+test-long: $(VENV)/.dev ## The tests that take minutes
+	@.ci/system-packages postgresql chromium
+	$(BIN)/pytest -m long
+
+schemas: $(VENV)/.dev ## Write the published JSON Schemas again
+	$(BIN)/auditor policy schema > policies/policy.schema.json
+	$(BIN)/auditor policy schema --settings > policies/auditor.schema.json
+	$(BIN)/python -c 'import json; from auditor.results import json_schema; print(json.dumps(json_schema(), indent=2))' \
+		> auditor/reports/report.schema.json
+
+bench: $(VENV)/.dev ## Measure time, memory and API calls (figures, not assertions)
+	@.ci/system-packages postgresql chromium
+	$(BIN)/python -m tests.bench
+
+clean: ## Remove what was built (never reports)
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .coverage*
+
+$(VENV)/bin/python:
+	@.ci/system-packages python
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.sandbox: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[sandbox]'
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@ $(VENV)/.sandbox
