@@ -44,7 +44,7 @@ class Tally:
 
 def finding_id(claim: str, test: str, target: str, resource: Resource) -> str:
     """Return the id a finding keeps over all runs."""
-    text = f"{claim}\n{test}\n{target}\n{resource.type}\n{resource.id}"
+    text = "\n".join((claim, test, target, resource.type, resource.region, resource.id))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

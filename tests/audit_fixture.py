@@ -146,9 +146,7 @@ def _pack(tests: tuple[str, ...]) -> dict[str, object]:
 def asking(aws: PagingAws, *, transport: Any = None, **target: Any) -> Iterator[Any]:
     """Give a function that asks the source itself one operation, and returns its replies."""
     entry = {"account_id": "123456789012", "endpoint_url": aws.url, "max_attempts": 1, **target}
-    opening = Opening(
-        shard="account", secret=lambda _: "x", conceal=lambda _: None, folder=Path(), transport=transport
-    )
+    opening = Opening(shard="account", secret=lambda _: "x", conceal=lambda _: None, folder=Path(), transport=transport)
     with connect(AwsTarget(**entry), opening) as connection:
 
         def ask(operation: str, **params: Any) -> list[Reply]:

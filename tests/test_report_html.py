@@ -2,50 +2,37 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import io
 import json
 import re
 import shutil
 import tracemalloc
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Dialog, Locator, Page, expect, sync_playwright
 
-from auditor.model import JSON, Basis, Citation, ClaimVerdict, Outcome, Resource, Severity
+from auditor.model import Citation, ClaimVerdict, Outcome, Resource
 from auditor.reports.html import QUOTE_BYTES, QUOTED_PASSES, REPORT, SHOWN_EXCEPTIONS
-from auditor.results import (
-    ClaimCounts,
-    ClaimResult,
-    Counts,
-    Criterion,
-    CriterionSupport,
-    Finding,
-    Head,
-    PreviousRun,
-    Procedure,
-    Reference,
-    Registers,
-    RunInfo,
-    ScopeItem,
-    Summary,
-    TestResult,
-    Tool,
-    Waiver,
-)
+from auditor.results import Finding, Reference, Registers, ScopeItem
+from tests.report_runs import Stored, a_claim, a_finding, a_head, a_run, a_test, several
 
 HOSTILE = '<script>alert(1)</script>"><img src=x onerror=alert(2)>'
 ACTING = "a\u202egnp.exe \x1b[31mred\x1b[0m nul\x00 \x9b"
 ACTING_SHOWN = "a⟨U+202E⟩gnp.exe ␛[31mred␛[0m nul␀ ⟨U+009B⟩"
-ARGUMENTS = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync"
-).split()
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 CONTRAST = """() => {
   const rgb = (text) => text.match(/[\\d.]+/g).map(Number);
   const light = (color) => color.slice(0, 3).map((c) => c / 255)
@@ -60,163 +47,14 @@ CONTRAST = """() => {
   };
   const worst = [Infinity, ""];
   for (const node of document.querySelectorAll("body *:not(script, svg *)")) {
-    if (!node.checkVisibility() || ![...node.childNodes].some((child) => child.nodeType === 3 && child.data.trim())) continue;
+    const text = [...node.childNodes].some((child) => child.nodeType === 3 && child.data.trim());
+    if (!text || !node.checkVisibility()) continue;
     const pair = [light(rgb(getComputedStyle(node).color)), light(ground(node))].sort((a, b) => b - a);
     const ratio = (pair[0] + 0.05) / (pair[1] + 0.05);
     if (ratio < worst[0]) worst.splice(0, 2, ratio, node.outerHTML.slice(0, 200));
   }
   return worst;
 }"""
-
-
-class Stored:
-    """A run held in memory, read as reports read one."""
-
-    def __init__(
-        self,
-        head: Head,
-        findings: Callable[[], Iterable[Finding]] | Iterable[Finding] = (),
-        fragment: Callable[[Citation], JSON] = lambda _: None,
-    ) -> None:
-        self._head = head
-        self._findings = findings
-        self._fragment = fragment
-
-    @property
-    def head(self) -> Head:
-        return self._head
-
-    def findings(self) -> Iterator[Finding]:
-        return iter(self._findings() if callable(self._findings) else self._findings)
-
-    def fragment(self, citation: Citation) -> JSON:
-        return self._fragment(citation)
-
-
-def a_test(name: str, verdict: Outcome = Outcome.PASS, **counts: int) -> TestResult:
-    counted = Counts(
-        passed=counts.get("passed", 0),
-        fail=counts.get("fail", 0),
-        error=counts.get("error", 0),
-        manual=counts.get("manual", 0),
-    )
-    return TestResult(
-        id=name,
-        check="aws-ebs-volume-encryption",
-        verdict=verdict,
-        severity=Severity.HIGH,
-        basis=Basis.CONFIGURATION,
-        targets=("prod",),
-        procedure=Procedure(
-            population_source="every volume that is listed",
-            extent="every member of the population (100 %), not a sample",
-            proves="blocks are encrypted",
-            cannot_prove=("disks of other kinds", "the time before"),
-        ),
-        population=counted.population,
-        tested=counted.passed + counted.fail,
-        counts=counted,
-    )
-
-
-def a_claim(name: str, verdict: ClaimVerdict, *tests: TestResult, **changes: Any) -> ClaimResult:
-    claim = ClaimResult(
-        id=name,
-        statement=f"the statement of {name}",
-        source=Reference(title="Trust Center", url="https://example.com/trust", retrieved="2026-11-20"),
-        interpretation=f"what {name} means",
-        not_tested=(),
-        criteria=(Criterion("CC6.1", "direct"),),
-        owner="security@example.com",
-        verdict=verdict,
-        basis=Basis.CONFIGURATION if tests else None,
-        reasons=(),
-        tests=tests,
-    )
-    return msgspec.structs.replace(claim, **changes)
-
-
-def a_head(*claims: ClaimResult, registers: Registers | None = None, **run: Any) -> Head:
-    moment = dt.datetime(2026, 11, 23, 14, 19, 44, tzinfo=dt.UTC)
-    info = RunInfo(
-        id="20261123T141502Z-9f3a1c07",
-        sequence=4,
-        started_at=moment,
-        as_of=moment,
-        finished_at=moment,
-        tool=Tool("auditor", "0.1"),
-        organization="Explo",
-        policy_sha256="a1" * 32,
-        evidence_sha256="b2" * 32,
-        previous_run=PreviousRun("20261122T141502Z-00000000", "c3" * 32),
-        scope=(
-            ScopeItem(target="prod", task="prod.us-east-1", reached=True),
-            ScopeItem(target="prod", task="prod.eu-west-1", reached=False, error="timed out"),
-        ),
-    )
-    tally = ClaimCounts()
-    findings = Counts()
-    for claim in claims:
-        setattr(tally, claim.verdict.value, getattr(tally, claim.verdict.value) + 1)
-        for test in claim.tests:
-            findings.merge(test.counts)
-    return Head(
-        run=msgspec.structs.replace(info, **run),
-        summary=Summary(claims=tally, findings=findings, population=findings.population),
-        claims=claims,
-        registers=registers or Registers(),
-    )
-
-
-def a_finding(number: int, outcome: Outcome = Outcome.PASS, **changes: Any) -> Finding:
-    finding = Finding(
-        id=f"{number:016x}",
-        claim="at-rest",
-        test="volumes",
-        check="aws-ebs-volume-encryption",
-        target="prod",
-        resource=Resource("aws.ec2.volume", f"vol-{number:08}", region="us-east-1"),
-        outcome=outcome,
-        basis=Basis.CONFIGURATION,
-        message="is encrypted" if outcome is Outcome.PASS else "is not encrypted",
-        severity=Severity.HIGH,
-        evidence=(Citation("evidence/prod.us-east-1.jsonl", (7, 7), f"/Volumes/{number}/Encrypted"),),
-    )
-    return msgspec.structs.replace(finding, **changes)
-
-
-def several() -> list[Finding]:
-    """60 fails (one accepted), 2 errors, a manual and 140 passes of one test; 2 passes of another."""
-    accepted = Waiver(id="W-1", approved_by="cto@example.com", expires="2027-01-31")
-    return [
-        *(a_finding(n, waiver=accepted if n == 0 else None) for n in range(140)),
-        *(a_finding(1000 + n, Outcome.MANUAL) for n in range(1)),
-        *(a_finding(2000 + n, Outcome.ERROR, message="AccessDenied") for n in range(2)),
-        *(a_finding(3000 + n, Outcome.FAIL, waiver=accepted if n == 0 else None) for n in range(60)),
-        a_finding(
-            4000, claim="tls", test="versions", target="app-db", severity=Severity.CRITICAL, advice="Prefer 1.3."
-        ),
-        a_finding(4001, claim="tls", test="versions", target="app-db", severity=Severity.CRITICAL),
-    ]
-
-
-def a_run() -> Stored:
-    head = a_head(
-        a_claim(
-            "at-rest",
-            ClaimVerdict.REFUTED,
-            a_test("volumes", Outcome.FAIL, passed=140, fail=60, error=2, manual=1),
-            reasons=("volumes: 60 fail",),
-        ),
-        a_claim("tls", ClaimVerdict.SUPPORTED, a_test("versions", passed=2)),
-        a_claim("short", ClaimVerdict.UNPROVEN, not_tested=("short-lived",), reasons=("no test bears on this claim",)),
-        a_claim("kdf", ClaimVerdict.SUPPORTED_WITH_EXCEPTIONS, a_test("digests", passed=1)),
-        registers=Registers(
-            cuecs=({"id": "rotate", "statement": "Rotate your password"},),
-            criteria=(CriterionSupport(id="CC6.1", support="direct", claims=("at-rest", "tls")),),
-        ),
-    )
-    return Stored(head, several(), lambda cite: {"Encrypted": False, "at": cite.pointer})
 
 
 def write(run: Stored, path: Path) -> Path:
@@ -259,10 +97,15 @@ def opened(browser: Browser, path: Path, fragment: str = "", **options: Any) -> 
     page = context.new_page()
     asked: list[str] = []
     said: list[str] = []
+
+    def refuse(dialog: Dialog) -> None:
+        said.append(f"dialog: {dialog.message}")
+        dialog.dismiss()
+
     page.on("request", lambda request: asked.append(request.url.partition("#")[0]))
     page.on("console", lambda message: said.append(f"{message.type}: {message.text}"))
     page.on("pageerror", lambda error: said.append(f"error: {error}"))
-    page.on("dialog", lambda dialog: (said.append(f"dialog: {dialog.message}"), dialog.dismiss()))
+    page.on("dialog", refuse)
     page.goto(path.as_uri() + fragment)
     yield page
     page.wait_for_timeout(0)
@@ -303,45 +146,43 @@ def test_claims_carry_their_words_and_everything_around_them(browser: Browser, r
             expect(page.locator("#verify")).to_contain_text(text)
         expect(page.locator(".what-if")).to_have_count(0)
         levels = page.locator("h1, h2, h3, h4, h5").evaluate_all("all => all.map(one => Number(one.tagName[1]))")
-        assert all(after <= before + 1 for before, after in zip(levels, levels[1:], strict=False)), (
-            "a heading is left out"
-        )
+        assert all(after <= before + 1 for before, after in pairwise(levels)), "a heading is left out"
         assert page.locator("[id]").evaluate_all("all => all.length - new Set(all.map(one => one.id)).size") == 0
 
 
 def test_filters_narrow_the_list_and_say_how_far(browser: Browser, report: Path) -> None:
     with opened(browser, report) as page:
         status = page.get_by_role("status")
-        expect(status).to_have_text("1–50 of 205 findings")
+        expect(status).to_have_text("1 to 50 of 205 findings")
         expect(shown(page).locator(".badge")).to_have_text(["Fail"] * 50)
         page.get_by_role("searchbox").fill("VOL-00002 accessdenied")
-        expect(status).to_have_text("1–2 of 2 findings, out of 205")
+        expect(status).to_have_text("1 to 2 of 2 findings, out of 205")
         expect(shown(page).locator(".badge")).to_have_text(["Error", "Error"])
         assert page.locator(".chips .found").all_inner_texts() == ["0", "2", "0", "0", "0"]
         page.get_by_role("button", name="Clear filters").click()
-        expect(status).to_have_text("1–50 of 205 findings")
+        expect(status).to_have_text("1 to 50 of 205 findings")
         page.get_by_role("checkbox", name="Manual").check()
-        expect(status).to_have_text("1–1 of 1 finding, out of 205")
+        expect(status).to_have_text("1 to 1 of 1 finding, out of 205")
         page.get_by_role("checkbox", name="Pass").check()
-        expect(status).to_have_text("1–50 of 143 findings, out of 205")
+        expect(status).to_have_text("1 to 50 of 143 findings, out of 205")
         assert page.locator(".chips .found").all_inner_texts() == ["60", "2", "1", "142", "0"]
         page.get_by_role("button", name="Next").click()
-        expect(status).to_have_text("51–100 of 143 findings, out of 205")
+        expect(status).to_have_text("51 to 100 of 143 findings, out of 205")
         page.locator(".by summary").click()
         page.get_by_role("combobox", name="Target").select_option("app-db")
-        expect(status).to_have_text("1–2 of 2 findings, out of 205")
+        expect(status).to_have_text("1 to 2 of 2 findings, out of 205")
         address = page.url
         assert address.endswith("#findings?outcome=manual%2Cpass&target=app-db")
         page.get_by_role("combobox", name="Severity").select_option("high")
         expect(status).to_have_text("0 findings, out of 205")
     with opened(browser, report, address[address.index("#") :]) as page:
-        expect(page.get_by_role("status")).to_have_text("1–2 of 2 findings, out of 205")
+        expect(page.get_by_role("status")).to_have_text("1 to 2 of 2 findings, out of 205")
 
 
 def test_a_claim_links_to_its_findings(browser: Browser, report: Path) -> None:
     with opened(browser, report) as page:
         page.locator("#claim-tls").get_by_role("link", name="findings of this claim").click()
-        expect(page.get_by_role("status")).to_have_text("1–2 of 2 findings, out of 205")
+        expect(page.get_by_role("status")).to_have_text("1 to 2 of 2 findings, out of 205")
         expect(page.locator("#findings-title")).to_be_in_viewport()
 
 
@@ -493,10 +334,10 @@ def test_a_hundred_thousand_findings_open_in_a_bounded_page(browser: Browser, tm
     for count in (1_000, 100_000):
         path = write(Stored(head, findings(count)), tmp_path / f"{count}.html")
         with opened(browser, path) as page:
-            expect(page.get_by_role("status")).to_have_text(f"1–50 of {count:,} findings")
+            expect(page.get_by_role("status")).to_have_text(f"1 to 50 of {count:,} findings")
             nodes.append(page.evaluate("document.querySelectorAll('*:not(script[type])').length"))
             page.get_by_role("searchbox").fill(f"vol-{count - 1:08}")
-            expect(page.get_by_role("status")).to_have_text(f"1–1 of 1 finding, out of {count:,}")
+            expect(page.get_by_role("status")).to_have_text(f"1 to 1 of 1 finding, out of {count:,}")
             shown(page).locator("summary").click()
             expect(shown(page).locator(".place")).to_contain_text(f"/Volumes/{count - 1}/Encrypted")
     assert nodes[0] == nodes[1] < 5_000

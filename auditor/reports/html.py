@@ -5,8 +5,8 @@ carries. Claims, tests and the first exceptions are plain HTML, so that they can
 All findings follow as blocks of JSON that the script pages through.
 
 The template is streamed, and findings are read three times, each time holding a bounded number of them: to pick the
-exceptions that stand with their tests, to write what is listed and searched (`rows`), and to write what opening one shows
-(`details`). The script stands between the last two: the list is ready while the browser still reads the larger half.
+exceptions that stand with their tests, to write what is listed and searched (`rows`), and to write what opening one
+shows (`details`). The script stands between the last two: the list is ready while the browser still reads the rest.
 """
 
 from __future__ import annotations

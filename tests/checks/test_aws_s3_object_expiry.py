@@ -2,65 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import msgspec
 import pytest
 
 from auditor.answers import Answer
-from auditor.checking import Subject
-from auditor.checks.aws_s3_object_expiry import CHECK
-from auditor.model import Citation, Resource, Unproven, Unreadable, Verdict, failed, not_applicable, passed
-from tests.checks.asking import ABSENT, DENIED, InMemory, other_kinds, paged, params, put, question, unreadable
-
-BUCKET = {"Name": "exports", "BucketRegion": "eu-central-1"}
-OTHER = {"Name": "website", "BucketRegion": "us-east-1"}
-NEVER: dict[str, Any] = {}
-EVER, ONCE = {"Status": "Enabled"}, {"Status": "Suspended"}
-
-Rule = dict[str, Any]
-
-
-def expire(days: int) -> Rule:
-    return {"Expiration": {"Days": days}}
-
-
-def abort(days: int) -> Rule:
-    return {"AbortIncompleteMultipartUpload": {"DaysAfterInitiation": days}}
-
-
-def expire_older(days: int, **more: int) -> Rule:
-    return {"NoncurrentVersionExpiration": {"NoncurrentDays": days, **more}}
-
-
-def rule(*parts: Rule, status: str = "Enabled") -> Rule:
-    """Build a rule; one that names no filter is for all objects under exports/."""
-    whole: Rule = {"ID": "a rule", "Status": status}
-    for part in parts:
-        whole |= part
-    return whole if "Filter" in whole or "Prefix" in whole else whole | {"Filter": {"Prefix": "exports/"}}
-
-
-def filtered(**members: Any) -> Rule:
-    return {"Filter": members}
-
-
-def judge(
-    lifecycle: Answer, versioning: Answer | None = None, *, prefix: str = "exports/", max_days: int = 7
-) -> Verdict:
-    subject = Subject(
-        Resource("aws.s3.bucket", "exports"),
-        bucket=Answer.literal(BUCKET),
-        tagging=None,
-        lifecycle=lifecycle,
-        versioning=versioning or Answer.literal(NEVER),
-    )
-    return CHECK.evaluate(subject, params(CHECK, buckets=["exports"], prefix=prefix, max_days=max_days))
-
-
-def rules(*listed: Rule) -> Answer:
-    return Answer.literal({"Rules": list(listed)})
-
+from auditor.model import Verdict, failed, passed
+from tests.checks.asking import ABSENT
+from tests.checks.lifecycle import (
+    EVER,
+    NEVER,
+    ONCE,
+    TAG,
+    Rule,
+    abort,
+    expire,
+    expire_older,
+    filtered,
+    judge,
+    rule,
+    rules,
+)
 
 NO_OBJECTS = "no enabled rule for the whole prefix expires objects"
 NO_UPLOADS = "no enabled rule for the whole prefix expires unfinished uploads"
@@ -228,7 +188,6 @@ def test_where_versions_were_never_kept_the_rules_for_them_do_not_matter() -> No
 
 # --- for which objects ------------------------------------------------------------------------------------------------
 
-TAG = {"Key": "expire", "Value": "true"}
 WHOLE = [
     pytest.param("exports/", filtered(Prefix="exports/"), id="equal"),
     pytest.param("exports/", filtered(Prefix="exports"), id="wider by the slash"),
@@ -299,208 +258,3 @@ def test_a_rule_for_a_part_shortens_nothing() -> None:
     short = rule(expire(1), abort(1), filtered(Prefix="exports/2024/"))
     long = rule(expire(30), abort(7))
     assert judge(rules(short, long)) == fault("objects stay 30 days, longer than 7 days")
-
-
-# --- what cannot be told ----------------------------------------------------------------------------------------------
-
-FULL = {
-    "Rules": [
-        rule({"Transitions": []}, status="Disabled"),
-        rule(expire(3), expire_older(4), abort(7), filtered(And={"Prefix": "exports/"})),
-    ]
-}
-
-
-def test_the_body_that_is_damaged_below_passes() -> None:
-    assert judge(Answer.literal(FULL), Answer.literal(EVER)).outcome == "pass"
-
-
-@pytest.mark.parametrize(
-    "lifecycle",
-    [
-        *unreadable(FULL, "/Rules/0/Status", "enabled", "disabled", "DISABLED", ""),
-        *unreadable(FULL, "/Rules/1/Status", "enabled", "ENABLED", "On"),
-        *unreadable(FULL, "/Rules"),
-        pytest.param(Answer.literal({}), id="another answer"),
-        pytest.param(Answer.literal(None), id="no body"),
-        pytest.param(Answer.literal({"Rules": ["Enabled"]}), id="a rule of another shape"),
-    ],
-)
-def test_rules_that_cannot_be_read_neither_pass_nor_fail(lifecycle: Answer) -> None:
-    with pytest.raises(Unreadable):
-        judge(lifecycle, Answer.literal(EVER))
-
-
-@pytest.mark.parametrize(
-    "pointer",
-    [
-        "/Rules/1/Expiration",
-        "/Rules/1/Expiration/Days",
-        "/Rules/1/NoncurrentVersionExpiration",
-        "/Rules/1/NoncurrentVersionExpiration/NoncurrentDays",
-        "/Rules/1/AbortIncompleteMultipartUpload",
-        "/Rules/1/AbortIncompleteMultipartUpload/DaysAfterInitiation",
-        "/Rules/1/Filter",
-        "/Rules/1/Filter/And",
-        "/Rules/1/Filter/And/Prefix",
-    ],
-)
-def test_a_member_that_may_be_missing_must_be_right_where_it_is_there(pointer: str) -> None:
-    value = Answer.literal(FULL).get(pointer, Any)
-    impossible = [0, -1] if isinstance(value, int) else []
-    for wrong in [*other_kinds(value), *impossible]:
-        with pytest.raises(Unreadable):
-            judge(Answer.literal(put(FULL, pointer, wrong)), Answer.literal(EVER))
-    with pytest.raises(Unreadable, match="redacted"):
-        judge(Answer.literal(FULL, redacted=(pointer,)), Answer.literal(EVER))
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("Filter/Prefix", "exports/"),
-        ("Filter/Tag", TAG),
-        ("Filter/ObjectSizeGreaterThan", 1),
-        ("Filter/ObjectSizeLessThan", 1),
-        ("Filter/And/Tags", [TAG]),
-        ("Filter/And/ObjectSizeGreaterThan", 1),
-        ("Filter/And/ObjectSizeLessThan", 1),
-        ("NoncurrentVersionExpiration/NewerNoncurrentVersions", 1),
-        ("Prefix", "exports/"),
-    ],
-)
-def test_a_condition_that_is_unreadable_neither_passes_nor_fails(name: str, value: Any) -> None:
-    body: Any = {"Rules": [rule(expire(1), expire_older(1), abort(1), {} if name == "Prefix" else filtered())]}
-    if name == "Prefix":
-        del body["Rules"][0]["Filter"]
-    if "/And/" in name:
-        body = put(body, "/Rules/0/Filter/And", {})
-    for wrong in other_kinds(value):
-        with pytest.raises(Unreadable):
-            judge(Answer.literal(put(body, f"/Rules/0/{name}", wrong)), Answer.literal(EVER))
-
-
-@pytest.mark.parametrize(
-    ("place", "named"),
-    [
-        ("Filter", "Filter"),
-        ("Filter/And", "Filter/And"),
-        ("Expiration", "Expiration"),
-        ("NoncurrentVersionExpiration", "NoncurrentVersionExpiration"),
-        ("AbortIncompleteMultipartUpload", "AbortIncompleteMultipartUpload"),
-    ],
-)
-def test_a_condition_that_s3_adds_one_day_is_not_taken_for_none(place: str, named: str) -> None:
-    body = put(FULL, f"/Rules/1/{place}/StorageClassIs", "STANDARD")
-    with pytest.raises(Unproven, match=f"holds StorageClassIs in its {named}, which is not known here") as caught:
-        judge(Answer.literal(body), Answer.literal(EVER))
-    assert caught.value.cites == (Citation("literal", (1, 1), "/Rules/1"),)
-
-
-def test_a_rule_with_neither_filter_nor_prefix_is_unproven() -> None:
-    bare = {"Status": "Enabled", "Expiration": {"Days": 1}}
-    with pytest.raises(Unproven, match="has neither a filter nor a prefix") as caught:
-        judge(rules(rule(expire(1), abort(1)), bare))
-    assert caught.value.cites == (Citation("literal", (1, 1), "/Rules/1"),)
-
-
-@pytest.mark.parametrize(
-    "versioning",
-    [
-        DENIED,
-        ABSENT,
-        Answer.literal(EVER, redacted=("/Status",)),
-        *(
-            Answer.literal({"Status": wrong})
-            for wrong in [*other_kinds("Enabled"), "enabled", "Disabled", "", "Suspended "]
-        ),
-        *(Answer.literal(body) for body in (None, [], "Enabled")),
-    ],
-)
-@pytest.mark.parametrize("lifecycle", [Answer.literal(FULL), ABSENT])
-def test_versioning_that_cannot_be_read_neither_passes_nor_fails(versioning: Answer, lifecycle: Answer) -> None:
-    with pytest.raises(Unreadable):
-        judge(lifecycle, versioning)
-
-
-def test_a_lifecycle_that_was_refused_is_not_the_absence_of_one() -> None:
-    with pytest.raises(Unreadable, match="AccessDenied"):
-        judge(DENIED)
-
-
-@pytest.mark.parametrize(
-    "given",
-    [
-        {"max_days": 0},
-        {"max_days": -1},
-        {"max_days": "7"},
-        {"max_days": 7.0},
-        {"max_days": True},
-        {"max_days": 7, "prefix": None},
-        {"max_days": 7, "days": 7},
-        {},
-    ],
-)
-def test_parameters_are_strict(given: dict[str, Any]) -> None:
-    with pytest.raises(msgspec.ValidationError):
-        params(CHECK, buckets=["exports"], **given)
-
-
-def test_without_a_prefix_the_whole_bucket_is_meant() -> None:
-    assert params(CHECK, buckets=["exports"], max_days=7).prefix == ""
-
-
-# --- what is asked ----------------------------------------------------------------------------------------------------
-
-LIST = question("s3.list_buckets")
-LIFECYCLE = question("s3.get_bucket_lifecycle_configuration", Bucket="exports", BucketRegion="eu-central-1")
-VERSIONING = question("s3.get_bucket_versioning", Bucket="exports", BucketRegion="eu-central-1")
-GOOD = rules(rule(expire(7), abort(7)))
-
-
-def test_lifecycle_and_versioning_are_asked_of_the_named_buckets_only() -> None:
-    source = InMemory({LIST: paged([OTHER], [BUCKET]), LIFECYCLE: GOOD, VERSIONING: Answer.literal(NEVER)})
-    given = params(CHECK, buckets=["exports", "gone"], prefix="exports/", max_days=7)
-    website, exports, gone = CHECK.collect(given, source)
-    assert CHECK.evaluate(website, given) == not_applicable("is not one of the named buckets")
-    assert CHECK.evaluate(exports, given).outcome == "pass"
-    with pytest.raises(Unproven, match="the account lists no such bucket"):
-        CHECK.evaluate(gone, given)
-    assert source.asked == [LIST, LIFECYCLE, VERSIONING]
-
-
-@pytest.mark.parametrize(
-    ("tags", "outcome"), [([], "not_applicable"), ([{"Key": "data", "Value": "export"}], "pass")], ids=["no", "yes"]
-)
-def test_lifecycle_and_versioning_are_asked_of_the_tagged_buckets_only(tags: list[Any], outcome: str) -> None:
-    tagging = question("s3.get_bucket_tagging", Bucket="exports", BucketRegion="eu-central-1")
-    source = InMemory(
-        {
-            LIST: paged([BUCKET]),
-            tagging: Answer.literal({"TagSet": tags}),
-            LIFECYCLE: GOOD,
-            VERSIONING: Answer.literal(NEVER),
-        }
-    )
-    given = params(CHECK, buckets={"key": "data", "value": "export"}, prefix="exports/", max_days=7)
-    (subject,) = CHECK.collect(given, source)
-    assert CHECK.evaluate(subject, given).outcome == outcome
-    assert source.asked == [LIST, tagging, *([LIFECYCLE, VERSIONING] if tags else [])]
-
-
-@pytest.mark.parametrize("refused", [LIFECYCLE, VERSIONING], ids=["lifecycle", "versioning"])
-def test_a_bucket_that_cannot_be_asked_is_an_error_and_the_population_goes_on(refused: Any) -> None:
-    answers = {LIST: paged([BUCKET, OTHER]), LIFECYCLE: GOOD, VERSIONING: Answer.literal(NEVER)} | {refused: DENIED}
-    given = params(CHECK, buckets=["exports"], prefix="exports/", max_days=7)
-    exports, website = CHECK.collect(given, InMemory(answers))
-    with pytest.raises(Unreadable, match="AccessDenied"):
-        CHECK.evaluate(exports, given)
-    assert CHECK.evaluate(website, given) == not_applicable("is not one of the named buckets")
-
-
-def test_a_page_that_cannot_be_read_ends_the_population_after_what_was_read() -> None:
-    source = InMemory({LIST: paged([BUCKET], None), LIFECYCLE: GOOD, VERSIONING: Answer.literal(NEVER)})
-    subjects = CHECK.collect(params(CHECK, buckets=["exports"], max_days=7), source)
-    assert next(subjects).resource.id == "exports"
-    with pytest.raises(Unreadable, match="cut off"):
-        next(subjects)

@@ -12,29 +12,16 @@ from auditor.checking import Subject
 from auditor.checks.postgres_client_certificate import CHECK
 from auditor.model import Citation, Resource, Unproven, Unreadable, Verdict, failed, passed
 from tests.checks.asking import DENIED, InMemory, params, put, question, unreadable
+from tests.checks.wire_answers import (
+    DEMANDED,
+    REFUSED_WITHOUT,
+    SASL,
+    alert,
+    authentication,
+    error,
+)
 
-DEMANDED = "connection requires a valid client certificate"
 PASSED = passed("refuses a client without a certificate, and lets the same user go on with the good one")
-
-
-def parsed(**said: Any) -> dict[str, Any]:
-    return {"hex": "", "parsed": said}
-
-
-def error(sqlstate: str, text: str) -> dict[str, Any]:
-    return parsed(message="error", severity="FATAL", sqlstate=sqlstate, text=text, tls_version="TLSv1.3")
-
-
-def alert(number: int, name: str) -> dict[str, Any]:
-    return parsed(message="alert", alert=number, alert_name=name, tls_version="TLSv1.3")
-
-
-def authentication(method: int, name: str) -> dict[str, Any]:
-    return parsed(message="authentication", method=method, name=name, tls_version="TLSv1.3")
-
-
-REFUSED = error("28000", DEMANDED)
-SASL = authentication(10, "sasl")
 
 
 def judge(without: Any, good: Any) -> Verdict:
@@ -50,7 +37,7 @@ def judge(without: Any, good: Any) -> Verdict:
     "good", [SASL, authentication(0, "ok"), authentication(5, "md5"), authentication(3, "password")]
 )
 @pytest.mark.parametrize(
-    "without", [REFUSED, alert(116, "certificate_required")], ids=["by pg_hba.conf", "by TLS itself"]
+    "without", [REFUSED_WITHOUT, alert(116, "certificate_required")], ids=["by pg_hba.conf", "by TLS itself"]
 )
 def test_a_refusal_for_that_reason_beside_the_good_certificate_passes(without: Any, good: Any) -> None:
     assert judge(without, good) == PASSED
@@ -58,7 +45,7 @@ def test_a_refusal_for_that_reason_beside_the_good_certificate_passes(without: A
 
 @pytest.mark.parametrize("without", [SASL, authentication(0, "ok"), authentication(5, "md5")])
 @pytest.mark.parametrize(
-    "good", [SASL, REFUSED, alert(48, "unknown_ca"), DENIED], ids=["good", "error", "alert", "denied"]
+    "good", [SASL, REFUSED_WITHOUT, alert(48, "unknown_ca"), DENIED], ids=["good", "error", "alert", "denied"]
 )
 def test_going_on_without_a_certificate_fails_whatever_the_good_one_meets(without: Any, good: Any) -> None:
     assert judge(without, good) == failed("lets a client without a certificate go on to authentication")
@@ -112,7 +99,7 @@ def test_a_refusal_for_another_reason_is_unproven(without: Any, reason: str, goo
 @pytest.mark.parametrize(
     ("good", "reason"),
     [
-        pytest.param(REFUSED, f"with 28000 {DEMANDED}", id="like everybody else"),
+        pytest.param(REFUSED_WITHOUT, f"with 28000 {DEMANDED}", id="like everybody else"),
         pytest.param(
             error("28000", 'certificate authentication failed for user "auditor"'),
             "with 28000 certificate authentication failed",
@@ -126,7 +113,7 @@ def test_a_refusal_for_another_reason_is_unproven(without: Any, reason: str, goo
         pytest.param(alert(45, "certificate_expired"), "with the TLS alert certificate_expired", id="for its date"),
     ],
 )
-@pytest.mark.parametrize("without", [REFUSED, alert(116, "certificate_required")], ids=["error", "alert"])
+@pytest.mark.parametrize("without", [REFUSED_WITHOUT, alert(116, "certificate_required")], ids=["error", "alert"])
 def test_a_refusal_of_the_good_certificate_too_is_unproven(without: Any, good: Any, reason: str) -> None:
     with pytest.raises(Unproven, match=f"refuses the good certificate too: {reason}") as caught:
         judge(without, good)
@@ -139,15 +126,15 @@ MESSAGES = ("banana", "ERROR", "Authentication", "")
 @pytest.mark.parametrize(
     "without",
     [
-        *unreadable(REFUSED, "/parsed/message", *MESSAGES),
-        *unreadable(REFUSED, "/parsed/sqlstate"),
-        *unreadable(REFUSED, "/parsed/text"),
-        *unreadable(REFUSED, "/parsed"),
+        *unreadable(REFUSED_WITHOUT, "/parsed/message", *MESSAGES),
+        *unreadable(REFUSED_WITHOUT, "/parsed/sqlstate"),
+        *unreadable(REFUSED_WITHOUT, "/parsed/text"),
+        *unreadable(REFUSED_WITHOUT, "/parsed"),
         *unreadable(SASL, "/parsed/message", *MESSAGES),
         *unreadable(alert(116, "certificate_required"), "/parsed/message", *MESSAGES),
         *unreadable(alert(116, "certificate_required"), "/parsed/alert"),
         *unreadable(alert(48, "unknown_ca"), "/parsed/alert_name"),
-        pytest.param(Answer.literal(put(REFUSED, "/parsed/message", "alert")), id="an error called an alert"),
+        pytest.param(Answer.literal(put(REFUSED_WITHOUT, "/parsed/message", "alert")), id="an error called an alert"),
         pytest.param(Answer.literal(put(alert(116, "x"), "/parsed/message", "error")), id="an alert called an error"),
         pytest.param(Answer.literal(None), id="no body"),
         pytest.param(Answer.literal(status="error", reason="no_tls: declined"), id="no TLS at all"),
@@ -164,8 +151,8 @@ def test_an_answer_without_a_certificate_that_cannot_be_read_neither_passes_nor_
     [
         *unreadable(SASL, "/parsed/message", *MESSAGES),
         *unreadable(SASL, "/parsed"),
-        *unreadable(REFUSED, "/parsed/sqlstate"),
-        *unreadable(REFUSED, "/parsed/text"),
+        *unreadable(REFUSED_WITHOUT, "/parsed/sqlstate"),
+        *unreadable(REFUSED_WITHOUT, "/parsed/text"),
         *unreadable(alert(48, "unknown_ca"), "/parsed/alert_name"),
         pytest.param(Answer.literal(None), id="no body"),
         pytest.param(Answer.literal(status="error", reason="local: no client_certificate"), id="none declared"),
@@ -173,7 +160,7 @@ def test_an_answer_without_a_certificate_that_cannot_be_read_neither_passes_nor_
 )
 def test_an_answer_to_the_good_certificate_that_cannot_be_read_proves_nothing(good: Answer) -> None:
     with pytest.raises(Unreadable):
-        judge(REFUSED, good)
+        judge(REFUSED_WITHOUT, good)
 
 
 def startup(host: str, port: int, certificate: str) -> Any:
@@ -186,7 +173,7 @@ def declared(*doors: Any) -> Answer:
 
 def test_every_endpoint_is_asked_both_ways() -> None:
     answers = {
-        startup("db", 5432, "none"): Answer.literal(REFUSED),
+        startup("db", 5432, "none"): Answer.literal(REFUSED_WITHOUT),
         startup("db", 5432, "declared"): Answer.literal(SASL),
         startup("proxy", 6432, "none"): Answer.literal(SASL),
         startup("proxy", 6432, "declared"): DENIED,
@@ -204,7 +191,7 @@ def test_a_target_without_a_certificate_is_asked_all_the_same() -> None:
     """The source then answers that there is none to show, and nothing is proved."""
     nothing = Answer.literal(status="error", reason="local: the target declares no client_certificate")
     source = InMemory(
-        {startup("db", 1, "none"): Answer.literal(REFUSED), startup("db", 1, "declared"): nothing},
+        {startup("db", 1, "none"): Answer.literal(REFUSED_WITHOUT), startup("db", 1, "declared"): nothing},
         target=Answer.literal({"client_certificate": False, "endpoints": [{"host": "db", "port": 1}]}),
     )
     (subject,) = CHECK.collect(params(CHECK), source)

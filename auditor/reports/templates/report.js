@@ -92,7 +92,7 @@
     const shown = matches.slice(page * PAGE, (page + 1) * PAGE);
     element("list").replaceChildren(...shown.map(item));
     element("list").start = page * PAGE + 1;
-    const range = shown.length ? `${number(page * PAGE + 1)}–${number(page * PAGE + shown.length)} of ` : "";
+    const range = shown.length ? `${number(page * PAGE + 1)} to ${number(page * PAGE + shown.length)} of ` : "";
     const all = matches.length < rows.length ? `, out of ${number(rows.length)}` : "";
     element("shown").textContent = `${range}${number(matches.length)} ${matches.length === 1 ? "finding" : "findings"}${all}`;
     element("page").textContent = `Page ${number(page + 1)} of ${number(pages)}`;

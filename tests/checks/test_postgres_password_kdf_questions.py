@@ -1,0 +1,181 @@
+"""What is asked about passwords, and that no group is judged before the counts are whole."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from auditor.answers import Answer
+from auditor.checking import Subject
+from auditor.checks.postgres_password_kdf import CHECK
+from auditor.model import Citation, Unproven, Unreadable
+from tests.checks.asking import DENIED, InMemory, drop, params, put, question, unreadable
+from tests.checks.password_groups import ACCEPT, given, group, pbkdf2, summary
+
+TABLE = question("sql.password_kdf", table="public.user", column="password")
+FUNCTION = question("sql.password_kdf_function", function="audit.password_kdf")
+
+
+def collected(body: Any, **where: str) -> list[Subject]:
+    answer = body if isinstance(body, Answer) else Answer.literal(body)
+    return list(CHECK.collect(given(**where), InMemory({TABLE: answer, FUNCTION: answer})))
+
+
+def test_every_group_is_a_subject_of_its_own() -> None:
+    groups = [
+        pbkdf2(users=1_200),
+        pbkdf2(260_000, users=14),
+        pbkdf2(bits=128, users=3),
+        pbkdf2(salt=False, users=1),
+        group("argon2id", memory_kib=102_400, iterations=2, parallelism=8, users=2),
+        group("django_md5", 128, users=5),
+        group("unusable", None, salt=None, users=4),
+        group("null", None, salt=None, users=2),
+    ]
+    subjects = collected(summary(*groups))
+    assert [(subject.resource.id, subject.resource.name) for subject in subjects] == [
+        ("public.auth_user.password/django:pbkdf2_sha256:iterations=390000:256", "1,200 users"),
+        ("public.auth_user.password/django:pbkdf2_sha256:iterations=260000:256", "14 users"),
+        ("public.auth_user.password/django:pbkdf2_sha256:iterations=390000:128", "3 users"),
+        ("public.auth_user.password/django:pbkdf2_sha256:iterations=390000:256:unsalted", "1 users"),
+        ("public.auth_user.password/django:argon2id:memory_kib=102400,iterations=2,parallelism=8:256", "2 users"),
+        ("public.auth_user.password/django:django_md5:128", "5 users"),
+        ("public.auth_user.password/django:unusable", "4 users"),
+        ("public.auth_user.password/none:null", "2 users"),
+    ]
+    assert {subject.resource.type for subject in subjects} == {"postgres.password-group"}
+    verdicts = [CHECK.evaluate(subject, given()).outcome for subject in subjects]
+    assert verdicts == ["pass", "fail", "fail", "fail", "fail", "fail", "not_applicable", "fail"]
+
+
+@pytest.mark.parametrize(
+    ("where", "asked"),
+    [({"table": "public.user", "column": "password"}, TABLE), ({"function": "audit.password_kdf"}, FUNCTION)],
+    ids=["table", "function"],
+)
+def test_one_question_is_asked(where: dict[str, str], asked: Any) -> None:
+    source = InMemory({asked: Answer.literal(summary(pbkdf2()))})
+    (subject,) = CHECK.collect(given(**where), source)
+    assert CHECK.evaluate(subject, given(**where)).outcome == "pass"
+    assert source.asked == [asked]
+
+
+@pytest.mark.parametrize("kind", ["r", "p"])
+def test_a_table_may_be_partitioned(kind: str) -> None:
+    assert len(collected(summary(pbkdf2(), kind=kind))) == 1
+
+
+def test_an_empty_table_has_no_population() -> None:
+    assert collected(summary()) == []
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        *(
+            pytest.param(summary(pbkdf2(), kind=kind), "it is not a table: a view may hide rows", id=f"kind {kind}")
+            for kind in ("v", "m", "f", "c", "")
+        ),
+        pytest.param(summary(pbkdf2(), rls_active=True), "row level security may hide rows", id="row level security"),
+        pytest.param(summary(pbkdf2(), total=8), "the groups count 7 users, the table 8", id="a row is missing"),
+        pytest.param(summary(pbkdf2(), total=6), "the groups count 7 users, the table 6", id="a row too many"),
+        pytest.param(summary(total=1), "the groups count 0 users, the table 1", id="every row is missing"),
+    ],
+)
+def test_counts_from_which_rows_may_be_missing_prove_nothing(body: Any, reason: str) -> None:
+    with pytest.raises(Unproven, match=reason) as caught:
+        collected(body)
+    assert caught.value.cites == (Citation("literal", (1, 1)),)
+
+
+@pytest.mark.parametrize("body", [{"definition": None}, summary(pbkdf2())], ids=["not called", "called all the same"])
+def test_a_function_that_is_not_the_published_one_proves_nothing(body: dict[str, Any]) -> None:
+    body = body | {"mismatch": "its source is not the published text"}
+    reason = "audit.password_kdf cannot be relied on: its source is not the published text"
+    with pytest.raises(Unproven, match=reason) as caught:
+        collected(body, function="audit.password_kdf")
+    assert caught.value.cites == (Citation("literal", (1, 1)),)
+
+
+@pytest.mark.parametrize("wrong", [None, False, "", {}])
+def test_a_mismatch_of_whatever_kind_is_not_overlooked(wrong: Any) -> None:
+    with pytest.raises(Unproven):
+        collected(summary(pbkdf2()) | {"mismatch": wrong}, function="audit.password_kdf")
+
+
+WHOLE = summary(pbkdf2(), group("unusable", None, salt=None))
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        *(
+            parameter
+            for name in ("schema", "table", "column", "kind", "rls_active", "total", "groups")
+            for parameter in unreadable(WHOLE, f"/summary/{name}")
+        ),
+        *unreadable(WHOLE, "/summary"),
+        *unreadable(WHOLE, "/summary/groups/0/users"),
+        *unreadable(WHOLE, "/summary/groups/0/scheme"),
+        *unreadable(WHOLE, "/summary/groups/0/encoding"),
+        pytest.param(Answer.literal(None), id="no body"),
+        pytest.param(Answer.literal({"definition": {}}), id="no summary"),
+        pytest.param(DENIED, id="permission denied"),
+    ],
+)
+@pytest.mark.parametrize("where", [{}, {"function": "audit.password_kdf"}], ids=["table", "function"])
+def test_a_summary_that_cannot_be_read_has_no_population(answer: Answer, where: dict[str, str]) -> None:
+    with pytest.raises(Unreadable):
+        collected(answer, **where)
+
+
+@pytest.mark.parametrize("name", ["cost", "digest_bits", "salt"])
+def test_what_the_statement_does_not_say_of_a_group_is_an_error_of_that_group(name: str) -> None:
+    """As where it says null: then the group has no such thing, which only `evaluate` can find to be wrong."""
+    for body in (drop(WHOLE, f"/summary/groups/0/{name}"), put(WHOLE, f"/summary/groups/0/{name}", None)):
+        first, second = collected(body)
+        with pytest.raises(Unreadable):
+            CHECK.evaluate(first, given())
+        assert CHECK.evaluate(second, given()).outcome == "not_applicable"
+
+
+# --- parameters -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        {},
+        {"table": "public.user"},
+        {"column": "password"},
+        {"table": "public.user", "column": "password", "function": "audit.password_kdf"},
+        {"function": "audit.password_kdf", "column": "password"},
+        {"table": "user", "column": "password"},
+        {"table": "a.b.c", "column": "password"},
+        {"function": "password_kdf"},
+    ],
+)
+def test_parameters_name_either_a_column_or_a_function(where: dict[str, Any]) -> None:
+    with pytest.raises(msgspec.ValidationError):
+        params(CHECK, accept=ACCEPT, min_bits=256, **where)
+
+
+@pytest.mark.parametrize(
+    ("accept", "min_bits"),
+    [
+        ({"pbkdf2_sha1": {"iterations": 1}}, 256),
+        ({"pbkdf2_sha256": {}}, 256),
+        ({"pbkdf2_sha256": {"iterations": 0}}, 256),
+        ({"pbkdf2_sha256": {"iterations": "390000"}}, 256),
+        ({"pbkdf2_sha256": {"rounds": 390_000}}, 256),
+        ({"argon2id": {"iterations": 2}}, 256),
+        (ACCEPT, 0),
+        (ACCEPT, None),
+        (None, 256),
+    ],
+)
+def test_what_is_accepted_is_strict(accept: Any, min_bits: Any) -> None:
+    with pytest.raises(msgspec.ValidationError):
+        given(accept, min_bits)

@@ -1,0 +1,253 @@
+"""A source and checks small enough to see through, for the tests of the engine: a shelf of boxes, some locked."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import yaml
+
+from auditor import plan, policy, settings
+from auditor.answers import Answer
+from auditor.checking import Check, Source, Subject
+from auditor.engine import Audit, Plugins
+from auditor.model import Basis, Resource, Verdict, failed, not_applicable, passed
+from auditor.questions import Attempt, Failure, Opening, Operation, RegionShards, Reply, SecretRef, SourceType
+from auditor.redact import Redactor
+from auditor.reports import json as json_report
+from auditor.results import Finding, Head
+from auditor.stored import StoredRun
+
+NOW = dt.datetime(2026, 11, 23, 12, 0, tzinfo=dt.UTC)
+
+
+class Shelf(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    owner: str
+    secret: SecretRef | None = None
+    only: list[str] = []
+
+
+@dataclass
+class World:
+    """What the toy system answers; tests change it, and look at what was asked."""
+
+    boxes: list[dict[str, Any]] = field(default_factory=list)
+    pages: int = 1
+    owner: str = "me"
+    regions: list[str] = field(default_factory=lambda: ["north", "south"])
+    errors: dict[str, Failure] = field(default_factory=dict)
+    explode: set[str] = field(default_factory=set)
+    before: Callable[[str], None] = lambda _: None
+    asked: Counter[str] = field(default_factory=Counter)
+    clock: dt.datetime = NOW
+
+    def tick(self) -> dt.datetime:
+        self.clock += dt.timedelta(seconds=1)
+        return self.clock
+
+
+class ShelfConnection:
+    def __init__(self, world: World, shard: str) -> None:
+        self._world = world
+        self._shard = shard
+
+    def ask(self, operation: Operation, params: Mapping[str, Any]) -> Iterator[Reply]:
+        world = self._world
+        question = operation.name + (json.dumps(dict(params), sort_keys=True) if params else "")
+        world.asked[f"{self._shard}:{question}"] += 1
+        world.before(question)
+        if operation.name in world.explode:
+            raise RuntimeError("the source has a mistake")
+        if operation.name == "boxes":
+            step = max(1, -(-len(world.boxes) // world.pages))
+            chunks = [world.boxes[i : i + step] for i in range(0, len(world.boxes), step)] or [[]]
+            for number, chunk in enumerate(chunks, 1):
+                failure = world.errors.get(f"boxes page {number}")
+                yield self._reply({"Boxes": chunk}, failure, last=number == len(chunks) or failure is not None)
+                if failure:
+                    return
+            return
+        body: Any = {
+            "who": {"Owner": world.owner},
+            "regions": {"Regions": world.regions},
+            "lock": {"Closed": next((b["closed"] for b in world.boxes if b["id"] == params.get("id")), None)},
+            "report": {"GeneratedTime": "2026-11-20T00:00:00Z", "Fine": True},
+        }[operation.name]
+        yield self._reply(body, world.errors.get(question) or world.errors.get(operation.name))
+
+    def _reply(self, body: Any, failure: Failure | None, *, last: bool = True) -> Reply:
+        start = self._world.tick()
+        return Reply(
+            status="error" if failure else "ok",
+            started_at=start,
+            ended_at=self._world.tick(),
+            body=None if failure else body,
+            attempts=(Attempt(start, 200),),
+            error=failure,
+            last=last,
+        )
+
+
+def source(world: World) -> SourceType:
+    @contextmanager
+    def connect(target: Any, opening: Opening) -> Iterator[ShelfConnection]:
+        if target.secret is not None:
+            opening.secret(target.secret)
+        yield ShelfConnection(world, opening.shard)
+
+    def contradiction(declared: Answer, identity: Answer) -> str | None:
+        expected, actual = declared.get("/owner", str), identity.get("/Owner", str)
+        return None if expected == actual else f"declared owner {expected}, but {actual} answered"
+
+    def shards(declared: Answer, answer: Answer) -> RegionShards:
+        found = answer.get("/Regions", list[str])
+        only = declared.get("/only", list[str]) or found
+        return RegionShards(
+            tuple(r for r in found if r in only),
+            tuple(r for r in found if r not in only),
+            tuple(r for r in only if r not in found),
+            "on purpose",
+        )
+
+    rows = (
+        Operation(name="who", summary="", needs_identity=False),
+        Operation(name="regions", summary=""),
+        Operation(name="boxes", summary="", items="/Boxes"),
+        Operation(name="lock", summary=""),
+        Operation(name="report", summary="", dated="/GeneratedTime"),
+    )
+    return SourceType(
+        name="shelf",
+        settings=Shelf,
+        operations={row.name: row for row in rows},
+        declare=lambda target: {"owner": target.owner, "only": target.only},
+        open=connect,
+        identity="who",
+        contradiction=contradiction,
+        fan_out="regions",
+        shards=shards,
+    )
+
+
+class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    ignore: list[str] = []
+    crash: str = ""
+
+
+def collect_boxes(params: Params, shelf: Source) -> Iterator[Subject]:
+    if params.crash == "collect":
+        raise RuntimeError("the check has a mistake")
+    for box in shelf.listing("boxes"):
+        name = box.get("/id", str)
+        yield Subject(
+            Resource("shelf.box", name, region=shelf.shard), box=box, lock=shelf.ask("lock", id=box.at("/id", str))
+        )
+
+
+def evaluate_box(subject: Subject, params: Params) -> Verdict:
+    if params.crash == "evaluate":
+        raise RuntimeError("the check has a mistake")
+    if subject.resource.id in params.ignore:
+        return not_applicable("is ignored")
+    return passed("is locked") if subject.lock.get("/Closed", bool) else failed("is open")
+
+
+def collect_report(params: Params, shelf: Source) -> Iterator[Subject]:  # noqa: ARG001
+    yield Subject(Resource("shelf.report", "report"), report=shelf.ask("report"))
+
+
+def evaluate_report(subject: Subject, params: Params) -> Verdict:  # noqa: ARG001
+    return passed("is fine") if subject.report.get("/Fine", bool) else failed("is not fine")
+
+
+def check(name: str, shard: Any, *, report: bool = False) -> Check:
+    return Check(
+        id=name,
+        title=name,
+        sources=("shelf",),
+        shard=shard,
+        basis=Basis.CONFIGURATION,
+        params=Params,
+        collect=collect_report if report else collect_boxes,
+        evaluate=evaluate_report if report else evaluate_box,
+        population="every box",
+        proves="that it is locked",
+        cannot_prove=("what is in it",),
+    )
+
+
+CHECKS = {
+    c.id: c
+    for c in (
+        check("boxes-locked", "target"),
+        check("boxes-locked-everywhere", "region"),
+        check("report-fine", "account", report=True),
+    )
+}
+
+
+def claim(name: str, *tests: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {
+        "id": name,
+        "statement": "All boxes are locked",
+        "interpretation": "Every box on the shelf has a closed lock.",
+        "criteria": [{"id": "CC6.1"}],
+        "owner": "me@example.com",
+        "tests": [{"targets": ["shelf"], **test} for test in tests],
+        **more,
+    }
+
+
+@dataclass(frozen=True)
+class Result:
+    run: Path
+    head: Head
+    audit: Audit
+
+    def findings(self) -> list[Finding]:
+        return list(StoredRun(self.head, self.run / "evidence", self.run / "findings").findings())
+
+    def outcomes(self) -> dict[str, str]:
+        return {f"{f.test}/{f.resource.region or '-'}/{f.resource.id}": f.outcome.value for f in self.findings()}
+
+    def claim(self, name: str = "c") -> Any:
+        return next(one for one in self.head.claims if one.id == name)
+
+
+def plugins(world: World) -> Plugins:
+    return Plugins(CHECKS, {"shelf": source(world)}, {"json": json_report.REPORT})
+
+
+def audit(world: World, folder: Path, *claims: dict[str, Any], selection: Any = None, **target: Any) -> Result:
+    """Audit the toy world with these claims by the real engine."""
+    folder.mkdir(parents=True, exist_ok=True)
+    found = plugins(world)
+    entry = {"id": "s", "type": "shelf", "owner": "me", **target}
+    text = yaml.safe_dump({"version": 1, "organization": "Toys", "targets": [entry]})
+    loaded = settings.parse(text, "auditor.yaml", folder, found.sources)
+    file = {"version": 1, "id": "toys", "title": "Toys?", "source": {"title": "T", "url": "https://example.com"}}
+    (folder / "pack").mkdir(exist_ok=True)
+    (folder / "pack" / "toys.yaml").write_text(yaml.safe_dump({**file, "claims": list(claims)}))
+    targets = plan.declare(loaded, found.sources)
+    pack = policy.load(folder / "pack", found.checks, plan.selectors(targets, found.sources))
+    job = Audit(
+        settings=loaded,
+        policy=pack,
+        plan=plan.make(pack, targets, "Toys", found.checks, selection),
+        plugins=found,
+        output=folder / "reports",
+        formats=("json",),
+        redactor=Redactor(),
+        clock=world.tick,
+    )
+    with ThreadPoolExecutor(1) as pool:
+        run, head = job.run(pool)
+    return Result(run, head, job)
