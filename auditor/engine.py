@@ -83,7 +83,7 @@ class Audit:
         self.conceal_secrets()
         done = self._collect(executor, run)
         as_of = max((one.closed_at for one in done), default=self.clock())
-        (run / PLAN).write_bytes(plan.to_json(self.plan, reached=sorted(one.task.id for one in done)))
+        self._write_plan(run, done)
         reached = reach(run / FOLDER, self.plan, self.plugins.sources)
         scope = seal.Scope(
             run=run.name,
@@ -100,6 +100,10 @@ class Audit:
         head = conclude(run, run, self.policy, self.plan, scope, self.plugins, self.formats, self.clock)
         seal.seal_run(run, scope, evidence_sha256)
         return run, head
+
+    def _write_plan(self, run: Path, done: list[Done]) -> None:
+        reached = sorted(one.task.id for one in done)
+        (run / PLAN).write_bytes(plan.to_json(self.redactor.scrub(msgspec.to_builtins(self.plan))[0], reached=reached))
 
     def conceal_secrets(self) -> None:
         """Tell the redactor every secret that is configured, before anything is asked."""

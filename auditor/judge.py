@@ -44,7 +44,8 @@ class Tally:
 
 def finding_id(claim: str, test: str, target: str, resource: Resource) -> str:
     """Return the id a finding keeps over all runs."""
-    text = "\n".join((claim, test, target, resource.type, resource.region, resource.id))
+    where = f"{target}\n{resource.region}"
+    text = f"{claim}\n{test}\n{where}\n{resource.type}\n{resource.id}"
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -100,7 +100,7 @@ class Recorder:
             n=self._segment.next_line,
             target=target,
             operation=operation.name,
-            params=dict(params),
+            params=self._redactor.scrub(params)[0],
             effect=operation.effect,
             status=reply.status,
             started_at=reply.started_at,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import msgspec
 
@@ -160,6 +159,6 @@ def _bind(
     return bound, f"deselected on the command line: {', '.join(left_out)}" if left_out else ""
 
 
-def to_json(plan: Plan, **more: Any) -> bytes:
-    """Return the plan as it is kept in the run."""
-    return msgspec.json.format(msgspec.json.encode({**msgspec.to_builtins(plan), **more}), indent=2) + b"\n"
+def to_json(plan: Mapping[str, JSON], **more: JSON) -> bytes:
+    """Return the plan, in builtin types, as it is kept in the run."""
+    return msgspec.json.format(msgspec.json.encode({**plan, **more}), indent=2) + b"\n"

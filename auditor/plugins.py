@@ -16,6 +16,7 @@ from auditor.checking import Check
 from auditor.model import Problem, UsageError
 from auditor.questions import SourceType
 from auditor.results import ReportFormat
+from auditor.wording import quoted
 
 T = TypeVar("T")
 
@@ -61,10 +62,12 @@ def _mistakes(found: Mapping[str, object], expected: type[object]) -> list[Probl
     names: dict[str, str] = {}
     for origin, plugin in found.items():
         if not isinstance(plugin, expected):
-            problems.append(Problem(f"plug-in {origin} is a {type(plugin).__name__}, not a {expected.__name__}"))
+            problems.append(
+                Problem(f"plug-in {origin} must be a {expected.__name__}, not a value of type {type(plugin).__name__}")
+            )
             continue
         name = plugin.id if isinstance(plugin, Check) else str(getattr(plugin, "name", ""))
         if name in names:
-            problems.append(Problem(f"plug-in {origin} has the name {name!r}, which {names[name]} already has"))
-        names[name] = origin
+            problems.append(Problem(f"plug-in {origin} has the name {quoted(name)}, which {names[name]} already has"))
+        names.setdefault(name, origin)
     return problems

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import html
 import json
 import re
 import threading
@@ -20,11 +21,14 @@ SUBSTRING_MINIMUM = 8
 
 def percent_forms(secret: str) -> Iterator[str]:
     """Yield the secret as it stands in URLs and forms (RFC 3986 section 2.1), every usual choice of safe characters."""
-    for safe in ("", "/", "-_.!~*'()", "@:/"):
-        quoted = urllib.parse.quote(secret, safe=safe)
-        yield from (quoted, re.sub(r"%[0-9A-F]{2}", lambda match: match.group().lower(), quoted))
-    yield urllib.parse.quote_plus(secret)
-    yield "".join(f"%{octet:02X}" for octet in secret.encode())
+    raw = _octets(secret)
+    for safe in ("", "/", "-_.!~*'()", "@:/", ";,/?:@&=+$-_.!~*'()#"):
+        quoted = urllib.parse.quote(raw, safe=safe)
+        for spaced in (quoted, quoted.replace("%20", "+")):
+            yield spaced
+            yield re.sub(r"%[0-9A-F]{2}", lambda match: match.group().lower(), spaced)
+    for octet in ("%{:02X}", "%{:02x}"):
+        yield "".join(map(octet.format, raw))
 
 
 def base64_forms(secret: str) -> Iterator[str]:
@@ -33,7 +37,7 @@ def base64_forms(secret: str) -> Iterator[str]:
     Three alignments are possible within a longer encoded text, as in HTTP Basic's `user:password`; the characters at
     either end mix with the neighbours and are cut off.
     """
-    raw = secret.encode()
+    raw = _octets(secret)
     for offset in range(3):
         encoded = base64.b64encode(b"\0" * offset + raw).decode().rstrip("=")
         first = (8 * offset + 5) // 6
@@ -44,12 +48,22 @@ def base64_forms(secret: str) -> Iterator[str]:
 
 
 def text_forms(secret: str) -> Iterator[str]:
-    """Yield the secret as serialisers write it: JSON with and without escapes, and Python's repr."""
+    """Yield the secret as serialisers write it: JSON with and without escapes, XML, and Python's repr."""
     for ascii_only in (True, False):
-        yield json.dumps(secret, ensure_ascii=ascii_only)[1:-1]
+        escaped = json.dumps(secret, ensure_ascii=ascii_only)[1:-1]
+        yield escaped
+        yield escaped.replace("/", "\\/")
+    for quote in (True, False):
+        yield html.escape(secret, quote=quote)
+    yield html.escape(secret).replace("&#x27;", "&apos;")
     yield repr(secret)[1:-1]
     yield ascii(secret)[1:-1]
-    yield repr(secret.encode())[2:-1]
+    yield repr(_octets(secret))[2:-1]
+
+
+def _octets(secret: str) -> bytes:
+    """Return the bytes of a secret; those that were no text when Python read the environment come back as they were."""
+    return secret.encode("utf-8", "surrogateescape")
 
 
 class Redactor:
@@ -67,10 +81,10 @@ class Redactor:
         """Mask this value from now on."""
         if not secret:
             return
-        raw = secret.encode()
+        raw = _octets(secret)
+        encoded = (base64.b64encode(raw).decode(), base64.urlsafe_b64encode(raw).decode())
         whole = {secret, *percent_forms(secret), raw.hex(), raw.hex().upper()}
-        whole |= {base64.b64encode(raw).decode(), base64.urlsafe_b64encode(raw).decode()}
-        whole |= {form.rstrip("=") for form in whole}
+        whole |= {*encoded, *(form.rstrip("=") for form in encoded)}
         parts: set[str] = set()
         if len(secret) >= SUBSTRING_MINIMUM:
             parts = whole | set(base64_forms(secret)) | set(text_forms(secret))
@@ -95,22 +109,29 @@ class Redactor:
         return self._scrub(body, "", changed), tuple(changed)
 
     def _scrub(self, value: JSON, pointer: str, changed: list[str]) -> JSON:
-        if isinstance(value, str):
-            masked = self.text(value)
-            if masked != value:
-                changed.append(pointer)
-            return masked
         if isinstance(value, Mapping):
             return self._scrub_members(value, pointer, changed)
         if isinstance(value, list | tuple):
             return [self._scrub(item, pointer_join(pointer, index), changed) for index, item in enumerate(value)]
-        return value
+        if not isinstance(value, str | int | float) or isinstance(value, bool):
+            return value
+        text = value if isinstance(value, str) else json.dumps(value)  # a secret of digits may come as a number
+        masked = self.text(text)
+        if masked == text:
+            return value
+        changed.append(pointer)
+        return masked
 
     def _scrub_members(self, members: Mapping[str, Any], pointer: str, changed: list[str]) -> dict[str, JSON]:
+        """Mask names as well; two that become the same are told apart, for nothing may be lost."""
+        names = {name: self.text(name) for name in members}
+        if any(masked != name for name, masked in names.items()):
+            changed.append(pointer)
         result: dict[str, JSON] = {}
         for name, value in members.items():
-            masked = self.text(name)
-            if masked != name:
-                changed.append(pointer)
+            masked, count = names[name], 1
+            while masked in result or (masked != name and masked in members):
+                count += 1
+                masked = f"{names[name]} ({count})"
             result[masked] = self._scrub(value, pointer_join(pointer, masked), changed)
         return result

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
+from auditor import yamlfile
 from auditor.model import JSON, Problem, UsageError
 from auditor.questions import SecretRef, SourceType
-from auditor.yamlfile import Document, check_shape, convert, did_you_mean
-
-TARGET_ID = re.compile(r"[a-z][a-z0-9-]{0,40}")
+from auditor.wording import or_known, quoted
+from auditor.yamlfile import Document, Steps, check_shape, convert, in_order, walk
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,69 +32,107 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     folder: Path
 
 
-class _Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """What every target has, whatever its type."""
+class Named(msgspec.Struct, frozen=True, kw_only=True):
+    """What a policy may call a target by, as far as the file says it plainly."""
 
     id: str
     type: str
-    tags: tuple[str, ...] = ()
+    tags: tuple[str, ...]
+
+
+class Reading(msgspec.Struct, frozen=True, kw_only=True):
+    """What was read: the settings, or the problems, and either way the names that are there."""
+
+    settings: Settings | None
+    problems: tuple[Problem, ...] = ()
+    names: tuple[Named, ...] | None = None
+
+
+Id = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^[a-z][a-z0-9-]{0,40}$",
+        description="a target id: a small letter, then small letters, digits and -, 41 characters at most",
+    ),
+]
+Text = Annotated[str, msgspec.Meta(pattern=r"\S", description="text that says something")]
+
+
+class _Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """What every target has, whatever its type."""
+
+    id: Id
+    type: Text
+    tags: tuple[Text, ...] = ()
 
 
 class _File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The outer shape of auditor.yaml."""
 
     version: Literal[1]
-    organization: str
+    organization: Text
     targets: list[dict[str, JSON]]
 
 
 def load(path: Path, sources: Mapping[str, SourceType]) -> Settings:
     """Read auditor.yaml; `UsageError` carries every mistake in it, with line and column."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        hint = "name it with -c, or see the README for how to write one"
-        raise UsageError(Problem(f"cannot be read: {error.strerror} ({hint})", str(path))) from None
-    except UnicodeDecodeError:
-        raise UsageError(Problem("is not UTF-8 text", str(path))) from None
-    return parse(text, str(path), path.parent, sources)
+    reading = read(path, sources)
+    if reading.settings is None:
+        raise UsageError(*reading.problems)
+    return reading.settings
 
 
-def parse(text: str, file: str, folder: Path, sources: Mapping[str, SourceType]) -> Settings:
-    """Read the text of an auditor.yaml."""
-    document = Document(file, text)
-    problems = list(document.problems)
-    if document.data is not None:
-        problems += check_shape(document, _File)
-    entries = document.data.get("targets") if isinstance(document.data, dict) else None
+def read(path: Path, sources: Mapping[str, SourceType]) -> Reading:
+    """Read auditor.yaml as far as it can be read."""
+    if not path.exists():
+        hint = "there is no such file; name it with -c, or see the README for how to write one"
+        return Reading(settings=None, problems=(Problem(hint, str(path)),))
+    document, problems = yamlfile.read(path)
+    if document is None or document.data is None:
+        return Reading(settings=None, problems=tuple(problems))
+    problems += check_shape(document, _File)
+    entries = [(where, entry) for where, entry in walk(document.data, ("targets", None)) if isinstance(entry, dict)]
     targets: list[Target] = []
-    for index, entry in enumerate(entries if isinstance(entries, list) else []):
-        if not isinstance(entry, dict):
-            continue
-        target, found = _target(document, index, sources)
+    first: dict[str, int] = {}
+    for where, entry in entries:
+        target, found = _target(document, where, sources)
         problems += found
-        if target is not None and any(other.id == target.id for other in targets):
-            problems.append(document.problem(f"duplicate target id {target.id!r}", ("targets", index, "id")))
-        elif target is not None:
+        if target is not None:
             targets.append(target)
+        name = entry.get("id")
+        if isinstance(name, str) and name in first:
+            said = f"duplicate target id {quoted(name)}, first on line {first[name]}"
+            problems.append(document.problem(said, (*where, "id")))
+        elif isinstance(name, str):
+            first[name] = document.place((*where, "id")).line
+    names = tuple(_named(entry) for _, entry in entries if {"id", "type"} <= entry.keys())
     if problems:
-        raise UsageError(*sorted(problems, key=lambda problem: (problem.line, problem.column)))
-    return Settings(organization=document.data["organization"], targets=tuple(targets), folder=folder)
+        return Reading(settings=None, problems=tuple(in_order(problems)), names=names)
+    settings = Settings(organization=document.data["organization"], targets=tuple(targets), folder=path.parent)
+    return Reading(settings=settings, names=names)
 
 
-def _target(document: Document, index: int, sources: Mapping[str, SourceType]) -> tuple[Target | None, list[Problem]]:
-    path = ("targets", index)
-    own = _Entry.__struct_fields__
-    entry, problems = convert(document, _Entry, path)
-    if entry is None:
+def _named(entry: Mapping[str, JSON]) -> Named:
+    tags = entry.get("tags")
+    return Named(
+        id=str(entry["id"]),
+        type=str(entry["type"]),
+        tags=tuple(map(str, tags)) if isinstance(tags, list) else (),
+    )
+
+
+def _target(document: Document, where: Steps, sources: Mapping[str, SourceType]) -> tuple[Target | None, list[Problem]]:
+    entry, problems = convert(document, _Entry, where)
+    kind = document.data["targets"][where[1]].get("type")
+    if not isinstance(kind, str):
         return None, problems
-    if not TARGET_ID.fullmatch(entry.id):
-        problems.append(document.problem(f"target id {entry.id!r} must match {TARGET_ID.pattern}", (*path, "id")))
-    if entry.type not in sources:
-        known = f"{did_you_mean(entry.type, sources)}; known: {', '.join(sorted(sources))}"
-        return None, [*problems, document.problem(f"unknown type {entry.type!r}{known}", (*path, "type"))]
-    settings, found = convert(document, sources[entry.type].settings, path, ignoring=own)
-    if settings is None or problems:
+    if kind not in sources:
+        return None, [
+            *problems,
+            document.problem(f"unknown type {quoted(kind)}{or_known(kind, sources)}", (*where, "type")),
+        ]
+    settings, found = convert(document, sources[kind].settings, where, ignoring=_Entry.__struct_fields__)
+    if entry is None or settings is None:
         return None, problems + found
     return Target(id=entry.id, type=entry.type, tags=entry.tags, settings=settings), []
 
@@ -115,33 +152,28 @@ def secret_refs(value: Any) -> Iterator[SecretRef]:
 def json_schema(sources: Mapping[str, SourceType]) -> dict[str, Any]:
     """Return the JSON Schema (2020-12) of auditor.yaml, for editors."""
     kinds = [sources[name] for name in sorted(sources)]
-    shapes, definitions = msgspec.json.schema_components([kind.settings for kind in kinds])
+    (file, entry, *shapes), definitions = msgspec.json.schema_components(
+        [_File, _Entry, *(kind.settings for kind in kinds)]
+    )
+    common = definitions.pop(_name(entry))
     entries = []
     for kind, reference in zip(kinds, shapes, strict=True):
-        shape = definitions[reference["$ref"].rpartition("/")[2]] if "$ref" in reference else reference
-        own = {
-            "id": {"type": "string", "pattern": f"^{TARGET_ID.pattern}$"},
-            "type": {"const": kind.name},
-            "tags": {"type": "array", "items": {"type": "string"}},
-        }
-        entries.append(
-            {
-                **shape,
-                "properties": {**own, **shape["properties"]},
-                "required": ["id", "type", *shape.get("required", [])],
-            }
-        )
+        shape = definitions.pop(_name(reference))
+        properties = {**common["properties"], "type": {"const": kind.name}, **shape["properties"]}
+        required = [*common["required"], *shape["required"]]
+        entries.append({**shape, "properties": properties, "required": required})
+    if "SecretRef" in definitions:
+        definitions["SecretRef"] |= {"minProperties": 1, "maxProperties": 1}
+    outer = definitions.pop(_name(file))
+    outer["properties"]["targets"]["items"] = {"oneOf": entries}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": "urn:auditor:settings:1",
+        **outer,
         "title": "auditor.yaml",
-        "type": "object",
-        "required": list(_File.__struct_fields__),
-        "additionalProperties": False,
-        "properties": {
-            "version": {"const": 1},
-            "organization": {"type": "string"},
-            "targets": {"type": "array", "items": {"oneOf": entries}},
-        },
         "$defs": definitions,
     }
+
+
+def _name(reference: Mapping[str, str]) -> str:
+    return reference["$ref"].rpartition("/")[2]

@@ -17,7 +17,7 @@ from auditor import __version__
 from auditor.checking import Check
 from auditor.evidence import FOLDER, Segment
 from auditor.judge import bind
-from auditor.model import Unproven
+from auditor.model import Resource, Unproven
 from auditor.notebook import Cancelled, Questions, Recorder
 from auditor.plan import Plan, Task
 from auditor.policy import Test
@@ -65,7 +65,7 @@ def run_task(task: Task, context: Context) -> Done:
         path,
         task=task.id,
         shard=task.shard,
-        targets={name: context.plan.target(name).declared for name in names},
+        targets={name: context.redactor.scrub(context.plan.target(name).declared)[0] for name in names},
         tool=f"auditor/{__version__}",
         started_at=context.clock(),
     )
@@ -81,6 +81,10 @@ def run_task(task: Task, context: Context) -> Done:
         closed_at = context.clock()
         segment.close(complete=not wrong, error=wrong, at=closed_at)
         return Done(task, closed_at, segment.answers, segment.subjects, regions)
+
+
+def _masked(resource: Resource, redactor: Redactor) -> Resource:
+    return Resource(*(redactor.text(getattr(resource, part)) for part in resource.__struct_fields__))
 
 
 def _further_targets(task: Task, context: Context) -> list[str]:
@@ -150,7 +154,7 @@ def _collect(task: Task, name: str, segment: Segment, context: Context, recorder
     params = msgspec.convert(test.params, check.params, strict=True)
     try:
         for subject in check.collect(params, *sources):
-            segment.add_subject(name, subject.resource)
+            segment.add_subject(name, _masked(subject.resource, context.redactor))
     except Cancelled:
         raise
     except Unproven as error:

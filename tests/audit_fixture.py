@@ -18,7 +18,8 @@ from auditor.model import Outcome
 from auditor.questions import Opening, Reply
 from auditor.redact import Redactor
 from auditor.results import Finding, Head
-from auditor.sources.aws import OPERATIONS, connect
+from auditor.sources.aws import connect
+from auditor.sources.aws.operations import OPERATIONS
 from auditor.sources.aws.target import AwsTarget
 from auditor.stored import StoredRun
 from tests.paging_aws import Bucket, Key, PagingAws, State, Volume

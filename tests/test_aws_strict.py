@@ -48,17 +48,22 @@ FURTHER = {
     )
 }
 ROWS: dict[str, Any] = {**OPERATIONS, **FURTHER}
+SESSION = get_session()
 
 
 @cache
-def output_shape(service: str, api: str) -> Any:
-    return get_session().get_service_model(service).operation_model(api).output_shape
+def model(service: str) -> Any:
+    return SESSION.get_service_model(service)
+
+
+def output_shape(row: AwsOperation) -> Any:
+    return model(row.service).operation_model(row.api).output_shape
 
 
 def check(operation: str, body: str | bytes) -> None:
     row = ROWS[operation]
     data = body.encode() if isinstance(body, str) else body
-    check_xml(data, row.root, output_shape(row.service, row.api), closed=row.closed, hollow=row.hollow)
+    check_xml(data, row.root, output_shape(row), closed=row.closed, hollow=row.hollow)
 
 
 def refusal(operation: str, body: str | bytes) -> str:
@@ -100,7 +105,7 @@ GOOD = [
     ("s3.get_bucket_versioning", VERSIONING.format("<Status>Suspended</Status><MfaDelete>Disabled</MfaDelete>")),
     ("s3.get_bucket_tagging", "<Tagging><TagSet><Tag><Key>k</Key><Value/></Tag></TagSet></Tagging>"),
     ("s3.list_buckets", BUCKETS.format("<CreationDate>2026-01-02T03:04:05Z</CreationDate>")),
-    ("iam.get_account_summary", SUMMARY.format("<entry><key>Users</key><value>3</value></entry>" * 1)),
+    ("iam.get_account_summary", SUMMARY.format("<entry><key>Users</key><value>3</value></entry>")),
     ("iam.get_account_summary", SUMMARY.format("<entry><value>3</value><key>Users</key></entry>")),
     ("iam.get_credential_report", REPORT.format("dXNlcixhcm4=")),
     *[("ec2.describe_instance_types", SPEED.format(number)) for number in ("2.5", "3", "-0.1", "1e3", "2.5E-7")],
@@ -228,7 +233,7 @@ def test_what_only_looks_like_an_answer_is_malformed(operation: str, body: str, 
     [
         b"<!DOCTYPE html><DescribeVolumesResponse/>",
         b"<!-- " + 2000 * b"x" + b" --><!DOCTYPE a><DescribeVolumesResponse/>",
-        b'<!DOCTYPE a [<!ENTITY e "true">]><DescribeVolumesResponse><nextToken>&e;</nextToken></DescribeVolumesResponse>',
+        b'<!DOCTYPE a [<!ENTITY e "t">]><DescribeVolumesResponse><nextToken>&e;</nextToken></DescribeVolumesResponse>',
         b'<!DOCTYPE a SYSTEM "file:///etc/passwd"><DescribeVolumesResponse/>',
     ],
 )
@@ -242,7 +247,7 @@ def test_what_only_quotes_a_document_type_is_believed() -> None:
 
 
 def test_bytes_are_read_in_the_encoding_that_botocore_reads_them_in() -> None:
-    """botocore takes every body for UTF-8, whatever its declaration says; so do we, or we would check another text."""
+    """Whatever it declares, botocore takes a body for UTF-8; so do we, or we would check another text."""
     declared = '<?xml version="1.0" encoding="ISO-8859-1"?><a>é</a>'.encode()
     assert read_xml(declared).text == "é"
 
@@ -283,7 +288,7 @@ def test_every_row_names_what_its_model_has(operation: str) -> None:
     """A misspelt shape or member would guard nothing."""
     row = OPERATIONS[operation]
     assert isinstance(row, AwsOperation)
-    shape = output_shape(row.service, row.api)
+    shape = output_shape(row)
     names: set[str] = set()
     _names_of_shapes(shape, names)
     assert set(row.closed) <= names
@@ -292,14 +297,14 @@ def test_every_row_names_what_its_model_has(operation: str) -> None:
         found = shape
         for token in pointer.split("/")[1:]:
             found = found.members[token]
-    request = get_session().get_service_model(row.service).operation_model(row.api).input_shape
+    request = model(row.service).operation_model(row.api).input_shape
     sent = [
         *row.fixed,
         *([row.paging.parameter] if row.paging else []),
         *(["ExpectedBucketOwner"] if row.owned else []),
     ]
     assert set(sent) <= set(request.members if request else ())
-    assert bool(row.root) is (get_session().get_service_model(row.service).metadata["protocol"] != "json")
+    assert bool(row.root) is (model(row.service).metadata["protocol"] != "json")
 
 
 def _names_of_shapes(shape: Any, names: set[str]) -> None:

@@ -23,7 +23,7 @@ from auditor.sources.postgres.tls import (
     old_tls,
     tls_handshake,
 )
-from auditor.sources.postgres.wire import Dial, ProbeError, Transcript, dial_tcp
+from auditor.sources.postgres.wire import Connection, Dial, ProbeError, Transcript, dial_tcp
 from tests.postgres_bytes import SASL, failure
 from tests.postgres_servers import as_if_at, cutting, first_only, flipping, listening, tls_proxy
 from tests.postgres_world import LONG_AGO, SERVERS, World, session, world_of
@@ -105,6 +105,16 @@ def test_no_cipher_in_common_says_nothing_about_the_version(world: World) -> Non
         assert failure(lambda: trusted(port, CaFile(world.files["ca"]))).code == "handshake"
         context.set_ciphers("ALL")
         assert handshake(port, "TLSv1.2").parsed["result"] == "accepted"
+
+
+def test_without_a_certificate_there_is_no_handshake_to_speak_of(world: World) -> None:
+    context = world.proxy_context(ssl.TLSVersion.TLSv1_2)
+    context.set_ciphers("AECDH-AES256-SHA:@SECLEVEL=0")  # anonymous: OpenSSL would "verify" it without complaint
+    with listening(tls_proxy(context, SASL)) as port:
+        assert failure(lambda: handshake(port, "TLSv1.2")).code == "handshake"
+        assert failure(lambda: trusted(port, CaFile(world.files["ca"]))).code == "handshake"
+        context.set_ciphers("ECDHE-ECDSA-AES256-SHA:@SECLEVEL=0")
+        assert trusted(port, CaFile(world.files["ca"])).parsed["verified"] is True
 
 
 def test_what_our_own_openssl_cannot_do_is_no_refusal(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -251,6 +261,18 @@ def test_distrust_stands_where_the_certificate_cannot_be_shown_again(world: Worl
     assert (parsed["verified"], parsed["verify_code"], parsed["certificate_error"]) == (False, 19, "closed")
     dial = first_only(dial_tcp, then=cutting(0))
     assert failure(lambda: trusted(world.ports["1.2 only"], trust, dial=dial)).code == "closed"
+
+
+def test_both_handshakes_share_one_deadline(world: World) -> None:
+    given: list[float] = []
+
+    def dial(host: str, port: int, timeout: float) -> Connection:
+        given.append(timeout)
+        return dial_tcp(host, port, timeout)
+
+    assert trusted(world.ports["default"], CaFile(world.files["foreign ca"]), dial=dial).parsed["verified"] is False
+    assert given[0] == 5
+    assert 0 < given[1] < 5
 
 
 def test_ipv6_addresses_are_dialled_and_verified(world: World) -> None:

@@ -8,6 +8,7 @@ refuted, something unproven; 4 evidence does not verify; 70 internal error, or t
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import signal
 import sys
@@ -52,6 +53,16 @@ class LazyGroup(click.Group):
             raise TypeError(f"{COMMANDS[cmd_name][0]} is no command")
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that is meant, or say which one may have been."""
+        if args[0] not in COMMANDS and not args[0].startswith("-"):
+            from auditor.wording import did_you_mean, quoted
+
+            ctx.fail(f"there is no command {quoted(args[0])}{did_you_mean(args[0], COMMANDS)}")
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without importing them."""
         del ctx
@@ -76,9 +87,9 @@ class Terminated(BaseException):
 def main() -> NoReturn:
     """Run the command line and exit with its code."""
     signal.signal(signal.SIGTERM, _terminate)
-    code = guarded(lambda: auditor.main(prog_name="auditor", standalone_mode=False))
-    sys.stdout.flush()
-    sys.stderr.flush()
+    _prepare_streams()
+    code = guarded(_carry_out)
+    _let_go_of_stdout()
     if threading.active_count() > 1:
         os._exit(code)  # a thread still waits for an answer nobody wants any more
     sys.exit(code)
@@ -92,37 +103,66 @@ def guarded(call: Callable[[], object]) -> int:
         error.show()
         return USAGE
     except (KeyboardInterrupt, click.Abort):
-        click.echo("interrupted: the segments closed so far stay", err=True)
-        return INTERRUPTED
+        return _stopped("interrupted", INTERRUPTED)
     except Terminated:
-        click.echo("terminated: the segments closed so far stay", err=True)
-        return TERMINATED
+        return _stopped("terminated", TERMINATED)
+    except BrokenPipeError:
+        return INTERNAL  # whoever read our output has seen enough: nothing more to say
     except Exception as error:  # noqa: BLE001 - boundary: nobody is shown a traceback
         return _explain(error)
     return result if isinstance(result, int) else 0
 
 
+def _carry_out() -> object:
+    result = auditor.main(prog_name="auditor", standalone_mode=False)
+    sys.stdout.flush()
+    return result
+
+
+def _prepare_streams() -> None:
+    """Make sure that there is something to print to, and that no character can be refused."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # closed by the caller
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123 - open until the end
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _let_go_of_stdout() -> None:
+    """Flush; what can no longer be written is dropped, lest Python complain of it with a code of its own."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _stopped(how: str, code: int) -> int:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)  # once is enough
+    click.echo(f"{how}: the segments closed so far stay", err=True)
+    return code
+
+
 def _explain(error: Exception) -> int:
+    from auditor.cli.complaint import complain
     from auditor.cli.logs import where_the_log_is
     from auditor.model import AuditorError, EvidenceError, UsageError
+    from auditor.wording import counted
 
     if isinstance(error, UsageError):
-        for problem in error.problems:
-            click.echo(str(problem), err=True)
-        count = len(error.problems)
-        click.echo(f"{count} problem{'s' if count != 1 else ''}; nothing was run", err=True)
+        complain(*map(str, error.problems), f"{counted(len(error.problems), 'problem')}; nothing was run")
         return USAGE
     if isinstance(error, EvidenceError):
-        click.echo(f"evidence does not verify: {error}", err=True)
+        complain(f"evidence does not verify: {error}")
         return EVIDENCE
-    if isinstance(error, BrokenPipeError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return INTERNAL
     if isinstance(error, AuditorError):
-        click.echo(str(error), err=True)
-        return INTERNAL
-    what = f"{type(error).__name__}: {error}" if isinstance(error, OSError) else type(error).__name__
-    click.echo(f"internal error: {what}; {where_the_log_is(error)}", err=True)
+        complain(str(error))
+    elif isinstance(error, OSError):
+        what = f"{error.filename}: {error.strerror}" if error.filename else error.strerror or type(error).__name__
+        complain(f"cannot go on: {what}; {where_the_log_is(error)}")
+    else:
+        complain(f"internal error: {type(error).__name__}; {where_the_log_is(error)}")
     return INTERNAL
 
 

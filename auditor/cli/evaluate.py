@@ -28,7 +28,7 @@ def command(run: Path, output: Path, formats: str, fail_on: str, no_color: bool)
 
     found = Plugins(plugins.checks(), plugins.sources(), plugins.reports())
     chosen = options.chosen_formats(formats, list(found.reports))
-    options.new_folder(output).mkdir(parents=True, exist_ok=True)
+    options.new_folder(output, run)
     logs.set_up(0, Redactor(), output / "auditor.log")
     head = evaluate(run, output, found, chosen, utcnow)
     console = screen.console(color=options.wants_color(no_color=no_color))

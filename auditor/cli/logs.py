@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import os
 import tempfile
 import traceback
 from pathlib import Path
 
 from auditor.redact import Redactor
+from auditor.wording import harmless
 
 LEVELS = {0: logging.ERROR, 1: logging.INFO}
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -25,6 +27,17 @@ class RedactingFormatter(logging.Formatter):
         return self._redactor.text(super().format(record))
 
 
+class ScreenFormatter(RedactingFormatter):
+    """One harmless line for each record: a traceback is for the file."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the masked line, and the name of the error where there is one."""
+        kind = record.exc_info[0] if record.exc_info else None
+        record.message = record.getMessage() + (f": {kind.__name__}" if kind else "")
+        record.asctime = self.formatTime(record)
+        return harmless(self._redactor.text(self.formatMessage(record)))
+
+
 class _State:
     """What the process logs to; there is one command per process."""
 
@@ -39,15 +52,15 @@ def set_up(verbosity: int, redactor: Redactor, file: Path) -> None:
     for handler in list(root.handlers):
         root.removeHandler(handler)
         handler.close()
-    formatter = RedactingFormatter(redactor)
+    logging.raiseExceptions = False  # a log that cannot be written must not spill tracebacks
     if verbosity:
         screen = logging.StreamHandler()
         screen.setLevel(LEVELS.get(verbosity, logging.DEBUG))
-        screen.setFormatter(formatter)
+        screen.setFormatter(ScreenFormatter(redactor))
         root.addHandler(screen)
     kept = logging.FileHandler(file, encoding="utf-8", delay=True)
     kept.setLevel(logging.WARNING)
-    kept.setFormatter(formatter)
+    kept.setFormatter(RedactingFormatter(redactor))
     root.addHandler(kept)
     root.setLevel(logging.DEBUG if verbosity > 1 else logging.INFO)
 
@@ -55,12 +68,19 @@ def set_up(verbosity: int, redactor: Redactor, file: Path) -> None:
 def where_the_log_is(error: Exception) -> str:
     """Write the traceback of an unforeseen error to the log; return where it can be read."""
     text = _State.redactor.text("".join(traceback.format_exception(error)))
-    for path in (_State.file, Path(tempfile.gettempdir()) / "auditor.log"):
+    for place in (_State.file, None):
         try:
-            if path is not None:
-                with path.open("a", encoding="utf-8") as handle:
-                    handle.write(text)
-                return f"the log is {path}"
+            path = place or _temporary()
+            with path.open("a", encoding="utf-8", errors="backslashreplace") as handle:
+                handle.write(text)
         except OSError:
             continue
+        return f"the log is {path}"
     return "no log could be written"
+
+
+def _temporary() -> Path:
+    """Return a new file that nobody else can have put there."""
+    number, name = tempfile.mkstemp(prefix="auditor-", suffix=".log")
+    os.close(number)
+    return Path(name)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -60,19 +59,14 @@ def wants_color(*, no_color: bool) -> bool:
     return not no_color and not os.environ.get("NO_COLOR")
 
 
-def is_terminal() -> bool:
-    """Whether a person looks at stdout."""
-    return sys.stdout.isatty()
-
-
 def chosen_formats(text: str, known: Sequence[str]) -> tuple[str, ...]:
     """Return the formats named; `report.json` is always among them, for it is what the other commands read."""
+    from auditor.wording import or_known, quoted
+
     names = dict.fromkeys(["json", *(name.strip() for name in text.split(",") if name.strip())])
     for name in names:
         if name not in known:
-            raise click.BadParameter(
-                f"unknown format {name!r}; known: {', '.join(sorted(known))}", param_hint="--format"
-            )
+            raise click.BadParameter(f"unknown format {quoted(name)}{or_known(name, known)}", param_hint="--format")
     return tuple(names)
 
 
@@ -85,8 +79,21 @@ def exit_code(head: Head, fail_on: str) -> int:
     return 0
 
 
-def new_folder(path: Path) -> Path:
-    """Return a folder to write results into; one that holds findings already would mix two results."""
+def make_folder(path: Path) -> Path:
+    """Return the folder, made where it was missing."""
+    from auditor.model import AuditorError
+
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise AuditorError(f"cannot write to {path}: {error.strerror}; choose another folder with -o") from None
+    return path
+
+
+def new_folder(path: Path, run: Path) -> Path:
+    """Return an empty folder to write results of a run into; among other results, or in the run, they would mix."""
+    if path.resolve().is_relative_to(run.resolve()):
+        raise click.BadParameter(f"{path} is inside the run, which stays as it is", param_hint="--output")
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise click.BadParameter(f"{path} is not an empty folder", param_hint="--output")
-    return path
+    return make_folder(path)

@@ -20,25 +20,15 @@ def group() -> None:
 )
 def validate(path: Path, config: Path | None) -> int:
     """Check a policy pack; every mistake is named with file, line and column."""
-    from auditor import plan, plugins, policy, settings
-    from auditor.model import Problem, UsageError
+    from auditor import plugins, policy
+    from auditor.cli import inputs
+    from auditor.wording import counted
 
-    selectors = None
-    problems: list[Problem] = []
-    if config is not None:
-        sources = plugins.sources()
-        try:
-            selectors = plan.selectors(plan.declare(settings.load(config, sources), sources), sources)
-        except UsageError as error:
-            problems += error.problems
-    try:
-        pack = policy.load(path, plugins.checks(), selectors)
-    except UsageError as error:
-        raise UsageError(*problems, *error.problems) from None
-    if problems:
-        raise UsageError(*problems)
+    checks = plugins.checks()
+    pack = inputs.read(config, path, checks, plugins.sources())[1] if config else policy.load(path, checks)
     claims, tests = len(list(pack.claims())), len(list(pack.tests()))
-    click.echo(f"{path}: {len(pack.files)} files, {claims} claims, {tests} tests: valid")
+    counts = ", ".join((counted(len(pack.files), "file"), counted(claims, "claim"), counted(tests, "test")))
+    click.echo(f"{path}: {counts}: valid" + ("" if config else "; targets not compared (name the settings with -c)"))
     return 0
 
 

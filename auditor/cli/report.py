@@ -21,6 +21,6 @@ def command(run: Path, output: Path, formats: str) -> int:
 
     found = Plugins(plugins.checks(), plugins.sources(), plugins.reports())
     chosen = options.chosen_formats(formats, list(found.reports))
-    render(open_run(run), options.new_folder(output), found, chosen)
+    render(open_run(run), options.new_folder(output, run), found, chosen)
     screen.show_files(screen.console(color=False), [output / found.reports[name].filename for name in chosen])
     return 0

@@ -61,17 +61,16 @@ def audit(
     no_color: bool,
 ) -> int:
     """Carry out one audit as the command line describes it; `auditor demo` does exactly this as well."""
-    from auditor import executors, plan, plugins, policy, settings
-    from auditor.cli import logs, screen
+    from auditor import executors, plan, plugins
+    from auditor.cli import inputs, logs, screen
     from auditor.engine import Audit, Plugins
     from auditor.redact import Redactor
 
     found = Plugins(plugins.checks(), plugins.sources(), plugins.reports())
     chosen = options.chosen_formats(formats, list(found.reports))
     pool = executors.make(workers)
-    loaded = settings.load(config, found.sources)
+    loaded, pack = inputs.read(config, policies, found.checks, found.sources)
     targets = plan.declare(loaded, found.sources)
-    pack = policy.load(policies, found.checks, plan.selectors(targets, found.sources))
     _refuse_unknown(
         selection,
         {
@@ -82,10 +81,11 @@ def audit(
         },
     )
     planned = plan.make(pack, targets, loaded.organization, found.checks, plan.Selection(**selection))
-    output.mkdir(parents=True, exist_ok=True)
+    options.make_folder(output)
     redactor = Redactor()
     logs.set_up(verbose, redactor, output / "auditor.log")
-    with screen.progress() as progress:
+    color = options.wants_color(no_color=no_color)
+    with screen.progress(color=color) as progress:
         audit = Audit(
             settings=loaded,
             policy=pack,
@@ -100,7 +100,7 @@ def audit(
             run, head = audit.run(pool)
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
-    console = screen.console(color=options.wants_color(no_color=no_color))
+    console = screen.console(color=color)
     screen.show_claims(console, head)
     screen.show_files(console, [run / found.reports[name].filename for name in chosen])
     return options.exit_code(head, fail_on)
@@ -109,10 +109,10 @@ def audit(
 def _refuse_unknown(selection: Mapping[str, tuple[str, ...]], known: Mapping[str, Collection[str]]) -> None:
     """Refuse names that select nothing: a typing error must not look like a small audit."""
     from auditor.model import Problem, UsageError
-    from auditor.yamlfile import did_you_mean
+    from auditor.wording import or_known, quoted
 
     problems = [
-        Problem(f"--{kind[:-1]} {name!r} is unknown{did_you_mean(name, known[kind])}")
+        Problem(f"--{kind[:-1]}: there is no {kind[:-1]} {quoted(name)}{or_known(name, known[kind])}")
         for kind, names in selection.items()
         for name in names
         if name not in known[kind]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import unicodedata
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +15,7 @@ from rich.text import Text
 from auditor.engine import Progress as Silent
 from auditor.model import ClaimVerdict
 from auditor.results import ClaimResult, Head
+from auditor.wording import counted, harmless
 
 STYLES = {
     ClaimVerdict.SUPPORTED: "bold green",
@@ -26,17 +26,20 @@ STYLES = {
 MOST_REASON = 400
 
 
+class _Screen(Console):
+    def on_broken_pipe(self) -> None:
+        """Leave the exit code to the command line; rich would exit with 1, which here says "refuted"."""
+        raise BrokenPipeError
+
+
 def console(*, color: bool) -> Console:
-    """Return a console on stdout; colour only on a terminal, and never where NO_COLOR is set."""
-    width = None if sys.stdout.isatty() else 100
-    return Console(no_color=not color, highlight=False, width=width, emoji=False, markup=False)
-
-
-def harmless(text: str) -> str:
-    """Return text that cannot command a terminal: control and direction characters made visible."""
-    return "".join(
-        f"\\u{ord(char):04x}" if unicodedata.category(char) in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp") else char
-        for char in text
+    """Return a console on stdout; no escape codes but on a terminal, and none at all without colour."""
+    return _Screen(
+        color_system="auto" if color else None,
+        width=None if sys.stdout.isatty() else 100,
+        highlight=False,
+        emoji=False,
+        markup=False,
     )
 
 
@@ -61,13 +64,13 @@ class _Shown(Silent):
 
 
 @contextmanager
-def progress() -> Iterator[Silent]:
+def progress(*, color: bool) -> Iterator[Silent]:
     """Show progress on stderr, where that is a terminal."""
     if not sys.stderr.isatty():
         yield Silent()
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    with Progress(*columns, console=Console(stderr=True, no_color=not color), transient=True) as bar:
         yield _Shown(bar)
 
 
@@ -92,13 +95,15 @@ def show_claims(screen: Console, head: Head) -> None:
         (counts.unproven, "unproven"),
     )
     parts = ", ".join(f"{count} {name}" for count, name in figures if count)
-    screen.print(f"\n{len(head.claims)} claims: {parts}; {head.summary.population} subjects in scope")
+    screen.print(
+        f"\n{counted(len(head.claims), 'claim')}: {parts}; {counted(head.summary.population, 'subject')} in scope"
+    )
 
 
 def show_files(screen: Console, files: Iterable[Path]) -> None:
     """Print where the reports are, one path a line, whole however long."""
     for file in files:
-        screen.print(str(file), soft_wrap=True)
+        screen.print(harmless(str(file)), soft_wrap=True)
 
 
 def _reasons(claim: ClaimResult) -> Iterator[str]:

@@ -1,0 +1,200 @@
+"""For each check, small systems in which every subject passes: what the properties of all checks start from."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from auditor.answers import Answer, Listing, Record
+from auditor.checking import Check, Subject
+from auditor.checks import (
+    aws_ebs_volume_encryption,
+    aws_s3_encryption,
+    aws_s3_object_expiry,
+    postgres_client_certificate,
+    postgres_password_kdf,
+    postgres_tls,
+)
+from auditor.model import JSON
+from tests.checks.asking import InMemory, Question, params, question
+from tests.checks.lifecycle import EVER, NEVER, abort, expire, expire_older, filtered, rule
+from tests.checks.password_groups import ACCEPT, ARGON2, group, pbkdf2, summary
+from tests.checks.wire_answers import (
+    REFUSED_IN_CLEAR,
+    REFUSED_VERSION,
+    REFUSED_WITHOUT,
+    SASL,
+    TLS_1_2,
+    TLS_1_3,
+    YEAR,
+    alert,
+    target,
+)
+
+NOW = dt.datetime(2026, 11, 23, 12, tzinfo=dt.UTC)
+TARGET = question("target")
+
+
+class System(NamedTuple):
+    """What a check meets: a body for each question, a list for a question with pages, and one for `TARGET`."""
+
+    name: str
+    check: Check
+    given: dict[str, Any]
+    bodies: Mapping[Question, JSON]
+
+    def records(self) -> dict[Question, Record]:
+        """What is kept of it: each answer on a line of its own, listings as one page."""
+        return {
+            asked: Record("system", line, asked[0], "ok", {"Items": body} if isinstance(body, list) else body)
+            for line, (asked, body) in enumerate(self.bodies.items(), 1)
+        }
+
+    def collected(self, changed: Mapping[Question, Record] | None = None) -> Iterator[Subject]:
+        """Collect from it, with some records replaced."""
+        records = self.records() | dict(changed or {})
+        answers = {
+            asked: _listing(record) if isinstance(self.bodies[asked], list) else Answer(record)
+            for asked, record in records.items()
+            if asked != TARGET
+        }
+        declared = Answer(records.get(TARGET, Record("system", 0, "target", "error")))
+        for subject in self.check.collect(params(self.check, **self.given), InMemory(answers, target=declared)):
+            yield subject.judged(NOW, [])
+
+
+def _listing(record: Record) -> Listing:
+    return Listing(lambda: iter([record]), "/Items", record.file, (record.line, record.line))
+
+
+KEY = {"KeyMetadata": {"KeyId": "1", "KeyState": "Enabled", "KeyManager": "AWS"}}
+VOLUMES = [
+    {"VolumeId": "vol-1", "Encrypted": True, "KmsKeyId": "key-1", "Tags": [{"Key": "Name", "Value": "database"}]},
+    {"VolumeId": "vol-2", "Encrypted": True, "KmsKeyId": "key-2", "State": "available"},
+]
+BUCKETS = [{"Name": "a", "BucketRegion": "eu-central-1"}, {"Name": "b", "BucketRegion": "us-east-1"}]
+A, B = ({"Bucket": bucket["Name"], "BucketRegion": bucket["BucketRegion"]} for bucket in BUCKETS)
+TAGS = {"TagSet": [{"Key": "team", "Value": "x"}, {"Key": "data", "Value": "export"}]}
+EXPORT = {"key": "data", "value": "export"}
+KMS = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms"}, "BucketKeyEnabled": True}
+DEFAULT = {"ServerSideEncryptionConfiguration": {"Rules": [KMS]}}
+SPLIT = {
+    "Rules": [
+        rule(expire(1), status="Disabled"),
+        rule(expire(3), expire_older(4), filtered(And={"Prefix": "exports/"})),
+        rule(abort(7), filtered()),
+    ]
+}
+LEGACY = {"Rules": [rule(expire(7), abort(7), {"Prefix": "exports"})]}
+PREFIX = {"Rules": [rule(expire(1), abort(1), filtered(Prefix="exports/"))]}
+DB, PROXY = {"host": "db", "port": 5432}, {"host": "proxy", "port": 6432}
+
+
+def _door(where: Mapping[str, Any], session: JSON, *newer: JSON) -> dict[Question, JSON]:
+    return {
+        question("wire.tls_startup", certificate="declared", **where): session,
+        **{
+            question("wire.tls_handshake", version=version, **where): body
+            for version, body in zip(("TLSv1.3", "TLSv1.2"), newer, strict=False)
+        },
+        question("wire.plaintext_startup", **where): REFUSED_IN_CLEAR,
+        question("wire.old_tls", version="TLSv1.0", **where): REFUSED_VERSION,
+        question("wire.old_tls", version="TLSv1.1", **where): REFUSED_VERSION,
+        question("wire.certificate_trust", **where): YEAR,
+    }
+
+
+SYSTEMS = [
+    System(
+        "volumes",
+        aws_ebs_volume_encryption.CHECK,
+        {"key_manager": "AWS"},
+        {
+            question("ec2.describe_volumes"): VOLUMES,
+            question("kms.describe_key", KeyId="key-1"): KEY,
+            question("kms.describe_key", KeyId="key-2"): KEY,
+        },
+    ),
+    System(
+        "encryption of named buckets",
+        aws_s3_encryption.CHECK,
+        {"buckets": ["a", "b"]},
+        {
+            question("s3.list_buckets"): BUCKETS,
+            question("s3.get_bucket_encryption", **A): DEFAULT,
+            question("s3.get_bucket_encryption", **B): DEFAULT,
+        },
+    ),
+    System(
+        "encryption of tagged buckets",
+        aws_s3_encryption.CHECK,
+        {"buckets": EXPORT},
+        {
+            question("s3.list_buckets"): BUCKETS[:1],
+            question("s3.get_bucket_tagging", **A): TAGS,
+            question("s3.get_bucket_encryption", **A): DEFAULT,
+        },
+    ),
+    System(
+        "expiry in named buckets",
+        aws_s3_object_expiry.CHECK,
+        {"buckets": ["a", "b"], "prefix": "exports/", "max_days": 7},
+        {
+            question("s3.list_buckets"): BUCKETS,
+            question("s3.get_bucket_lifecycle_configuration", **A): SPLIT,
+            question("s3.get_bucket_versioning", **A): EVER,
+            question("s3.get_bucket_lifecycle_configuration", **B): LEGACY,
+            question("s3.get_bucket_versioning", **B): NEVER,
+        },
+    ),
+    System(
+        "expiry in tagged buckets",
+        aws_s3_object_expiry.CHECK,
+        {"buckets": EXPORT, "prefix": "exports/", "max_days": 1},
+        {
+            question("s3.list_buckets"): BUCKETS[:1],
+            question("s3.get_bucket_tagging", **A): TAGS,
+            question("s3.get_bucket_lifecycle_configuration", **A): PREFIX,
+            question("s3.get_bucket_versioning", **A): NEVER,
+        },
+    ),
+    System(
+        "client certificates",
+        postgres_client_certificate.CHECK,
+        {},
+        {
+            TARGET: target("ca", DB, PROXY),
+            question("wire.tls_startup", certificate="none", **DB): REFUSED_WITHOUT,
+            question("wire.tls_startup", certificate="declared", **DB): SASL,
+            question("wire.tls_startup", certificate="none", **PROXY): alert(116, "certificate_required"),
+            question("wire.tls_startup", certificate="declared", **PROXY): SASL,
+        },
+    ),
+    System(
+        "TLS",
+        postgres_tls.CHECK,
+        {},
+        {
+            TARGET: target("ca", DB, PROXY, client_certificate=True),
+            **_door(DB, SASL, TLS_1_3),
+            **_door(PROXY, REFUSED_WITHOUT, REFUSED_VERSION, TLS_1_2),
+        },
+    ),
+    System(
+        "passwords in a table",
+        postgres_password_kdf.CHECK,
+        {"table": "public.user", "column": "password", "min_bits": 256, "accept": ACCEPT | ARGON2},
+        {
+            question("sql.password_kdf", table="public.user", column="password"): summary(
+                pbkdf2(), group("argon2id", memory_kib=19_456, iterations=2, parallelism=1)
+            ),
+        },
+    ),
+    System(
+        "passwords by a function",
+        postgres_password_kdf.CHECK,
+        {"function": "audit.kdf", "min_bits": 256, "accept": ACCEPT},
+        {question("sql.password_kdf_function", function="audit.kdf"): {"definition": {}} | summary(pbkdf2())},
+    ),
+]
