@@ -17,6 +17,7 @@ MOST_QUOTED = 60
 MOST_CHOICES = 12
 SECRET = "SecretRef"  # noqa: S105 - the name of the shape, not a secret
 """The shape of a reference to a secret: what stands in its place is never shown, for it may be the secret."""
+_USERINFO = re.compile(r"//[^/?#\s]*@")
 _NUMBER = re.compile(r"[-+]?[0-9]+(\.[0-9]+)?", re.ASCII)
 
 
@@ -29,8 +30,8 @@ def harmless(text: str) -> str:
 
 
 def quoted(text: str) -> str:
-    """Return what somebody wrote, between quotes, cut short where it is long."""
-    shown = harmless(text)
+    """Return what somebody wrote, between quotes, cut short where it is long; a password in a URL is left out."""
+    shown = harmless(_USERINFO.sub("//…@", text))
     return f"'{shown}'" if len(shown) <= MOST_QUOTED else f"'{shown[: MOST_QUOTED - 1]}…'"
 
 

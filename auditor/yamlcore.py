@@ -2,7 +2,7 @@
 
 PyYAML's own loader follows YAML 1.1, which reads account `012345670123` as octal, `no` as False and `2026-11-23` as a
 date. Here those are a mistake, a text and a text. A number with a leading zero is a mistake, because readers of YAML
-disagree about it and a sealed policy must mean the same to all of them.
+disagree about it and a sealed policy must mean the same to all of them. No message shows a value: it may be a secret.
 """
 
 from __future__ import annotations
@@ -116,14 +116,13 @@ class Reading:
 
     def _expect_tag(self, node: yaml.Node, name: str) -> None:
         if node.tag != _CORE + name:
-            tag = node.tag.replace(_CORE, "!!") if node.tag.startswith(_CORE) else node.tag
-            self._mistake(node, f"tag {quoted(tag)} is not allowed: leave it out")
+            self._mistake(node, "a tag is not allowed; a text that begins with ! is put in quotes")
 
     def _expect_text(self, node: yaml.Node) -> None:
         if node.tag != _PLAIN:
             self._expect_tag(node, "str")
         if any(char == "\0" or "\ud800" <= char <= "\udfff" for char in node.value):
-            self._mistake(node, f"holds something that is no character: {quoted(node.value)}")
+            self._mistake(node, "holds an escape that stands for no character")
 
     def _scalar(self, node: yaml.Node) -> JSON:
         text: str = node.value
@@ -133,9 +132,9 @@ class Reading:
         if text in _CONSTANTS:
             return _CONSTANTS[text]
         if _LEADING_ZERO.fullmatch(text):
-            self._mistake(node, f"{quoted(text)} begins with 0: put it in quotes if it is text, else leave the 0 out")
+            self._mistake(node, "begins with 0: put it in quotes if it is text, leave the 0 out if it is a number")
         elif _NOT_FINITE.fullmatch(text):
-            self._mistake(node, f"{quoted(text)} is no number to work with")
+            self._mistake(node, "no number to work with: put it in quotes if it is text")
         elif _INTEGER.fullmatch(text) or _FLOAT.fullmatch(text):
             return self._number(node, text)
         return text
@@ -149,7 +148,7 @@ class Reading:
         else:
             number = math.inf
         if not -MAX_INTEGER <= number < MAX_INTEGER and (isinstance(number, int) or math.isinf(number)):
-            self._mistake(node, f"{quoted(text)} is too large a number")
+            self._mistake(node, "too large a number: put it in quotes if it is text")
             return 0
         return number
 
@@ -220,6 +219,8 @@ def _in_words(error: yaml.MarkedYAMLError) -> str:
         return "a second document (---) begins here: one file holds one"
     if problem == "second occurrence" and error.context_mark:
         return f"an anchor of this name was already set on line {error.context_mark.line + 1}"
+    if "undefined alias" in problem:
+        return "an alias to nothing; a text that begins with * is put in quotes"
     if "'\\t'" in problem:
         return "a tab: YAML is indented with spaces"
     context = f" {error.context}" if error.context else ""

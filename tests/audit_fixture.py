@@ -113,7 +113,8 @@ def audit(aws: PagingAws, folder: Path, *tests: str, workers: int = 8, **target:
     found = Plugins(plugins.checks(), plugins.sources(), plugins.reports())
     entry = {"id": "prod", "type": "aws", "account_id": "123456789012", "endpoint_url": aws.url, "max_attempts": 1}
     text = json.dumps({"version": 1, "organization": "Explo", "targets": [{**entry, **target}]})
-    loaded = settings.parse(text, "auditor.yaml", folder, found.sources)
+    (folder / "auditor.yaml").write_text(text)
+    loaded = settings.load(folder / "auditor.yaml", found.sources)
     targets = plan.declare(loaded, found.sources)
     (folder / "pack.yaml").write_text(json.dumps(_pack(tests)))
     pack = policy.load(folder / "pack.yaml", found.checks, plan.selectors(targets, found.sources))

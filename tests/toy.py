@@ -231,8 +231,9 @@ def audit(world: World, folder: Path, *claims: dict[str, Any], selection: Any = 
     folder.mkdir(parents=True, exist_ok=True)
     found = plugins(world)
     entry = {"id": "s", "type": "shelf", "owner": "me", **target}
-    text = yaml.safe_dump({"version": 1, "organization": "Toys", "targets": [entry]})
-    loaded = settings.parse(text, "auditor.yaml", folder, found.sources)
+    config = folder / "auditor.yaml"
+    config.write_text(yaml.safe_dump({"version": 1, "organization": "Toys", "targets": [entry]}))
+    loaded = settings.load(config, found.sources)
     file = {"version": 1, "id": "toys", "title": "Toys?", "source": {"title": "T", "url": "https://example.com"}}
     (folder / "pack").mkdir(exist_ok=True)
     (folder / "pack" / "toys.yaml").write_text(yaml.safe_dump({**file, "claims": list(claims)}))

@@ -30,18 +30,32 @@ def together(*decorators: Decorator) -> Decorator:
 
 
 output = click.option(
-    "-o", "--output", type=click.Path(path_type=Path), default=Path("reports"), show_default=True, help="Where runs go."
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    default=Path("reports"),
+    show_default=True,
+    help="Where runs go.",
 )
 formats = click.option(
-    "-f", "--format", "formats", default="json,html", show_default=True, help="Reports to write, comma-separated."
+    "-f",
+    "--format",
+    "formats",
+    metavar="NAMES",
+    default="json,html",
+    show_default=True,
+    help="Reports to write, comma-separated.",
 )
-workers = click.option("--workers", default="threads:16", show_default=True, help="Where tasks run: threads:N.")
+workers = click.option(
+    "--workers", metavar="WHERE", default="threads:16", show_default=True, help="Where tasks run: threads:N."
+)
 fail_on = click.option(
     "--fail-on",
     type=click.Choice(FAIL_ON),
     default="unproven",
     show_default=True,
-    help="What exits non-zero: unproven (3) and refuted (1); only refuted: then blindness passes; or never.",
+    help="The least that exits non-zero: unproven; refuted (then blindness passes); or never.",
 )
 verbose = click.option("-v", "--verbose", count=True, help="More on stderr; twice for everything.")
 no_color = click.option("--no-color", is_flag=True, help="No colours (also: NO_COLOR).")

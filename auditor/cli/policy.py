@@ -16,10 +16,17 @@ def group() -> None:
 @group.command()
 @click.argument("path", type=click.Path(path_type=Path), default=Path("policies/explo"))
 @click.option(
-    "-c", "--config", type=click.Path(path_type=Path), help="Settings too: then targets named by tests must exist."
+    "-c",
+    "--config",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="The settings too: then the targets of tests must exist.",
 )
 def validate(path: Path, config: Path | None) -> int:
-    """Check a policy pack; every mistake is named with file, line and column."""
+    """Check a policy pack, without asking anybody.
+
+    Every mistake is named with file, line and column. PATH is a folder of YAML files, or one file.
+    """
     from auditor import plugins, policy
     from auditor.cli import inputs
     from auditor.wording import counted
@@ -35,7 +42,10 @@ def validate(path: Path, config: Path | None) -> int:
 @group.command()
 @click.option("--settings", "of_settings", is_flag=True, help="The schema of auditor.yaml instead.")
 def schema(of_settings: bool) -> int:  # noqa: FBT001 - click passes flags so
-    """Print the JSON Schema of a policy file, for editors and other tools."""
+    """Print the JSON Schema of policy files.
+
+    For editors and other tools; policies/policy.schema.json is this.
+    """
     from auditor import plugins, policy, settings
 
     if of_settings:

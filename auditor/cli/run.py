@@ -12,7 +12,13 @@ from auditor.cli import options
 
 @click.command(name="run")
 @click.option(
-    "-c", "--config", type=click.Path(path_type=Path), default=Path("auditor.yaml"), show_default=True, help="Settings."
+    "-c",
+    "--config",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    default=Path("auditor.yaml"),
+    show_default=True,
+    help="The systems to ask.",
 )
 @options.policies
 @options.output
@@ -43,6 +49,15 @@ def command(
 
     Reads the policies, asks every target, keeps every answer, judges only what was kept, and writes JSON and HTML
     reports. What is deselected counts as unproven, never as passed.
+
+    \b
+    Exit codes:
+      0    every claim is supported (accepted exceptions included)
+      1    a claim is refuted
+      2    a mistake in the command line, policies or settings: nothing was run
+      3    nothing is refuted, but something is unproven
+      70   internal error, or the output cannot be written
+      130  interrupted (143: terminated); the segments closed so far stay
     """
     selection = {"claims": claims, "tests": tests, "checks": checks, "targets": targets}
     return audit(config, policies, output, formats, workers, fail_on, selection, verbose, no_color=no_color)
