@@ -23,7 +23,7 @@ from auditor.policy import Policy
 from auditor.questions import SecretRef, SourceFailure, SourceType
 from auditor.redact import Redactor
 from auditor.results import Head, ReportFormat, RunInfo, Tool
-from auditor.scope import reach
+from auditor.scope import Reached, reach
 from auditor.settings import Settings, secret_refs
 from auditor.sources.clock import utcnow
 from auditor.sources.secrets import resolve
@@ -97,7 +97,7 @@ class Audit:
         )
         evidence_sha256 = seal.seal_evidence(run, scope)
         self.progress.judging()
-        head = conclude(run, run, self.policy, self.plan, scope, self.plugins, self.formats, self.clock)
+        head = conclude(run, run, self.policy, self.plan, reached, scope, self.plugins, self.formats, self.clock)
         seal.seal_run(run, scope, evidence_sha256)
         return run, head
 
@@ -181,6 +181,7 @@ def conclude(
     output: Path,
     pack: Policy,
     planned: Plan,
+    reached: Iterable[Reached],
     scope: seal.Scope,
     plugins: Plugins,
     formats: Iterable[str],
@@ -189,7 +190,6 @@ def conclude(
     what_if: bool = False,
 ) -> Head:
     """Judge sealed evidence, and write findings and reports into `output`."""
-    reached = reach(run / FOLDER, planned, plugins.sources)
     tallies = judge.judge(run, output / FINDINGS, pack, planned, reached, scope.as_of, plugins.checks, plugins.sources)
     claims = verdicts.claims(pack, planned, tallies, plugins.checks)
     head = Head(
@@ -232,7 +232,8 @@ def evaluate(
     stored_plan = read_plan(run)
     pack = policy.load(run / POLICY, plugins.checks)
     planned = plan.make(pack, stored_plan.targets, stored_plan.organization, plugins.checks, stored_plan.selection)
-    return conclude(run, output, pack, planned, scope, plugins, formats, clock)
+    reached = reach(run / FOLDER, planned, plugins.sources)
+    return conclude(run, output, pack, planned, reached, scope, plugins, formats, clock)
 
 
 def read_plan(run: Path) -> Plan:

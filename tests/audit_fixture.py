@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.compat import HTTPHeaders
 
 from auditor import plan, plugins, policy, settings
 from auditor.engine import Audit, Plugins
@@ -155,3 +157,16 @@ def asking(aws: PagingAws, *, transport: Any = None, **target: Any) -> Iterator[
             return list(connection.ask(OPERATIONS[operation], params))
 
         yield ask
+
+
+class _Raw:
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+
+    def stream(self) -> Iterator[bytes]:
+        yield self._body
+
+
+def canned(request: AWSPreparedRequest, status: int, body: str, headers: dict[str, str]) -> AWSResponse:
+    """Answer a request in the place of the network, for hosts that no test may reach."""
+    return AWSResponse(request.url, status, HTTPHeaders.from_dict(headers), _Raw(body.encode()))

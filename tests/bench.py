@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from auditor.engine import evaluate
 from tests import toy
 from tests.paging_aws import PagingAws, State, Volume
 from tests.toy import World, claim
@@ -49,8 +50,6 @@ def peak_mebibytes() -> float:
 
 def engine(size: int, folder: Path) -> tuple[float, float, float]:
     """Audit so many boxes; return seconds of the audit, of judging it again, and the peak of memory in MiB."""
-    from auditor.engine import evaluate
-
     world = World([{"id": f"box-{index}", "closed": index % 50 != 0} for index in range(size)], pages=size // 500)
     test: dict[str, Any] = {"id": "t", "check": "boxes-locked"}
     start = time.perf_counter()

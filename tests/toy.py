@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,10 @@ class World:
     asked: Counter[str] = field(default_factory=Counter)
     clock: dt.datetime = NOW
 
+    @cached_property
+    def locks(self) -> dict[str, bool]:
+        return {box["id"]: box["closed"] for box in self.boxes}
+
     def tick(self) -> dt.datetime:
         self.clock += dt.timedelta(seconds=1)
         return self.clock
@@ -78,7 +83,7 @@ class ShelfConnection:
         body: Any = {
             "who": {"Owner": world.owner},
             "regions": {"Regions": world.regions},
-            "lock": {"Closed": next((b["closed"] for b in world.boxes if b["id"] == params.get("id")), None)},
+            "lock": {"Closed": world.locks.get(str(params.get("id")))},
             "report": {"GeneratedTime": "2026-11-20T00:00:00Z", "Fine": True},
         }[operation.name]
         yield self._reply(body, world.errors.get(question) or world.errors.get(operation.name))

@@ -67,7 +67,9 @@ def failure_of(error: Exception, exchange: Exchange) -> Failure | None:
 
 
 def _refusal(error: ClientError, exchange: Exchange) -> Failure:
-    code = error_word(error.response, "Code") or str(exchange.status)
+    code = exchange.attempts[-1].reason or str(exchange.status)
+    if code == "malformed":
+        return _failure(code, "not XML")
     if code in exchange.operation.absent:  # and yet it is not absent
         return _failure("malformed", f"{code}, but not as AWS says it (HTTP {exchange.status})")
     message = error_word(error.response, "Message") or _status(exchange)

@@ -108,8 +108,11 @@ class Wire:
         if exception is not None:
             self.current.end_attempt(status=0, reason=type(exception).__name__)
             return
-        self.current.status = response_dict["status_code"]  # before-parse is told 500 where S3 sent an error with 200
-        self.current.end_attempt(status=self.current.status, reason=error_word(parsed_response, "Code"))
+        status = self.current.status = response_dict["status_code"]  # S3's errors with 200 were shown as 500 until now
+        code = error_word(parsed_response, "Code")
+        if status == OK and code.isdigit():
+            code = "malformed"  # botocore takes a body of S3 that is not XML for a 500, and tries again
+        self.current.end_attempt(status=status, reason=code)
 
 
 def error_word(response: Any, name: str) -> str:
