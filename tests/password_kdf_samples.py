@@ -187,6 +187,7 @@ WEAK: list[tuple[str | None, Reading]] = [
     (f"pbkdf2_sha256$999999999$:,%=~${DIGEST}", ("django", "pbkdf2_sha256", {"iterations": 999999999}, 256, True)),
     (f"md5$${'0' * 32}", ("django", "django_md5", None, 128, False)),
     (f"scrypt:2:1:1$s${'0a' * 3}", ("werkzeug", "scrypt", {"n": 2, "r": 1, "p": 1}, 24, True)),
+    (f"pbkdf2:sha256:1$${'0a' * 3}", ("werkzeug", "pbkdf2_sha256", {"iterations": 1}, 24, False)),
     (f"scrypt:2:1:1$${'0a' * 3}", ("werkzeug", "scrypt", {"n": 2, "r": 1, "p": 1}, 24, False)),
     (f"scrypt$2$${SCRYPT_TAIL[1:]}", ("django", "scrypt", {"n": 2, "r": 8, "p": 5}, 512, False)),
     (f"$scrypt$ln=31,r=8,p=1$${'A' * 43}", ("passlib", "scrypt", {"n": 2**31, "r": 8, "p": 1}, 256, False)),

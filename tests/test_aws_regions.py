@@ -129,7 +129,7 @@ def test_one_region_that_is_denied_takes_nothing_from_the_others(aws: PagingAws,
 def test_one_region_that_is_silent_takes_nothing_from_the_others(
     aws: PagingAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("auditor.sources.aws.clients.READ_SECONDS", 0.5)
+    monkeypatch.setattr("auditor.sources.aws.clients.READ_SECONDS", 1.5)
     three_regions(aws)
     aws.hold("DescribeVolumes", only="eu-west-1")
     found = audit(aws, tmp_path, "ebs")

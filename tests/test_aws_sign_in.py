@@ -143,8 +143,8 @@ IDENTITIES = {
     "denied": (403, "<ErrorResponse><Error><Code>AccessDenied</Code></Error></ErrorResponse>", "AccessDenied"),
     "expired": (
         403,
-        "<ErrorResponse><Error><Code>ExpiredToken</Code><Message>The token is expired</Message></Error></ErrorResponse>",
-        "ExpiredToken: The token is expired",
+        "<ErrorResponse><Error><Code>ExpiredToken</Code><Message>It is expired</Message></Error></ErrorResponse>",
+        "ExpiredToken: It is expired",
     ),
     "invalid": (
         403,

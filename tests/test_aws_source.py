@@ -133,7 +133,7 @@ def test_a_connection_that_ends_without_a_word_is_an_error(aws: PagingAws, tmp_p
 def test_an_answer_that_does_not_come_in_time_is_an_error(
     aws: PagingAws, tmp_path: Path, operation: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("auditor.sources.aws.clients.READ_SECONDS", 0.4)
+    monkeypatch.setattr("auditor.sources.aws.clients.READ_SECONDS", 1.5)
     aws.hold(operation)
     assert "timeout: Read timeout on endpoint URL" in judged(aws, tmp_path, operation)
 

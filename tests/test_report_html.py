@@ -23,7 +23,7 @@ from tests.report_runs import Stored, a_claim, a_finding, a_head, a_run, a_test,
 
 HOSTILE = '<script>alert(1)</script>"><img src=x onerror=alert(2)>'
 ACTING = "a\u202egnp.exe \x1b[31mred\x1b[0m nul\x00 \x9b"
-ACTING_SHOWN = "a⟨U+202E⟩gnp.exe ␛[31mred␛[0m nul␀ ⟨U+009B⟩"
+ACTING_SHOWN = "a⟨U+202E⟩gnp.exe ⟨U+001B⟩[31mred⟨U+001B⟩[0m nul⟨U+0000⟩ ⟨U+009B⟩"
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",

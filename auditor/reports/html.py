@@ -89,7 +89,7 @@ def visible(text: str, *, keep: str = "\n\t") -> str:
     """Return text with its control and formatting characters written out, so that none can act on the page."""
     if text.isprintable():
         return text
-    return "".join(char if char in keep or not _acts(char) else _written_out(char) for char in text)
+    return "".join(f"⟨U+{ord(char):04X}⟩" if _acts(char) and char not in keep else char for char in text)
 
 
 def visible_name(text: str) -> str:
@@ -119,13 +119,6 @@ def clickable(url: str) -> bool:
 
 def _acts(char: str) -> bool:
     return unicodedata.category(char) in {"Cc", "Cf", "Cs", "Zl", "Zp"} and char not in JOINERS
-
-
-def _written_out(char: str) -> str:
-    code = ord(char)
-    if code < ord(" "):
-        return chr(0x2400 + code)  # the Unicode picture of that control character
-    return f"⟨U+{code:04X}⟩"
 
 
 def _text(name: str) -> str:

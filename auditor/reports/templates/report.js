@@ -22,7 +22,7 @@
     text.replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, (char) => {
       const code = char.codePointAt(0);
       if (code === 0x200c || code === 0x200d) return char;
-      return code < 0x20 ? String.fromCharCode(0x2400 + code) : `⟨U+${code.toString(16).toUpperCase().padStart(4, "0")}⟩`;
+      return `⟨U+${code.toString(16).toUpperCase().padStart(4, "0")}⟩`;
     });
   const prose = (text) => text.split(/([\n\t])/).map((part) => (/[\n\t]/.test(part) ? part : visible(part))).join("");
 
