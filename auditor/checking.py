@@ -32,7 +32,7 @@ class Subject:
     def as_of(self) -> dt.datetime:
         """The end of collection (UTC): the only "now" a check may know."""
         if self._as_of is None:
-            raise AttributeError("as_of is known only when judging")
+            raise RuntimeError("as_of is known only when judging")
         return self._as_of
 
     def plus(self, **parts: Any) -> Subject:

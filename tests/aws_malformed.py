@@ -79,6 +79,12 @@ MALFORMED: dict[str, Fault] = {
     "volumes refused, well-formed": ("DescribeVolumes", 403, WHOLE, "403: HTTP 403 Forbidden"),
     "volumes refused, empty": ("DescribeVolumes", 403, "", "403: HTTP 403 Forbidden"),
     "volumes refused in HTML": ("DescribeVolumes", 403, PORTAL, "(needs ec2:DescribeVolumes)"),
+    "volumes: token expired": (
+        "DescribeVolumes",
+        400,
+        words.error("DescribeVolumes", 400, "RequestExpired", "It has expired").body.decode(),
+        "RequestExpired: It has expired",
+    ),
     "volumes: 500": ("DescribeVolumes", 500, "", "500: Internal Server Error"),
     "volumes: 503 in HTML": ("DescribeVolumes", 503, PORTAL, "503: Service Unavailable"),
     "regions in HTML": ("DescribeRegions", 200, PORTAL, "expected <DescribeRegionsResponse>, got <html>"),

@@ -28,8 +28,8 @@ from auditor.sources.postgres.connection import PostgresConnection, Transport
 from auditor.sources.postgres.target import PostgresTarget
 from auditor.tasks import Context
 
-Fault = Literal["refuse", "break", "truncate", "mistype", "timeout"]
-FAULTS: tuple[Fault, ...] = ("refuse", "break", "truncate", "mistype", "timeout")
+Fault = Literal["refuse", "break", "truncate", "mistype_word", "mistype_number", "timeout"]
+FAULTS: tuple[Fault, ...] = ("refuse", "break", "truncate", "mistype_word", "mistype_number", "timeout")
 PORTAL = b"<html><head><title>Please sign in</title></head><body>Welcome to the hotel network</body></html>"
 
 
@@ -132,14 +132,21 @@ def _change_http(operation: AwsOperation, exchange: Exchange, fault: Fault) -> E
         return Exchange(200, {**headers, "Content-Type": "text/html"}, PORTAL)
     if fault == "truncate":
         return Exchange(exchange.status, headers, exchange.body[: len(exchange.body) // 2])
-    body = _mistype_xml(operation, exchange.body) if operation.root else _mistype_json(exchange.body)
+    body = _mistype_xml(operation, exchange.body, fault) if operation.root else _mistype_json(exchange.body, fault)
     return None if body is None else Exchange(exchange.status, headers, body)
 
 
-def _mistype_xml(operation: AwsOperation, body: bytes) -> bytes | None:
-    """Write `banana` into every boolean, number, timestamp and enumeration of an XML answer; None where it has none."""
+WORDS, NUMBERS = ("boolean", "enum"), ("integer", "long", "timestamp")
+
+
+def _mistype_xml(operation: AwsOperation, body: bytes, fault: Fault) -> bytes | None:
+    """Write `banana` into every boolean and enumeration, or every number and timestamp; None where there is none.
+
+    One kind at a time: botocore chokes on a number that is none, and hides what is wrong with a boolean.
+    """
     model = get_session().get_service_model(operation.service)
-    typed = _typed_elements(model.operation_model(operation.api).output_shape, set())
+    kinds = WORDS if fault == "mistype_word" else NUMBERS
+    typed = _elements(model.operation_model(operation.api).output_shape, kinds, set())
     root = ET.fromstring(body)  # noqa: S314 - our own world's
     found = [element for element in root.iter() if element.tag.rpartition("}")[2] in typed and not len(element)]
     for element in found:
@@ -147,37 +154,43 @@ def _mistype_xml(operation: AwsOperation, body: bytes) -> bytes | None:
     return ET.tostring(root) if found else None
 
 
-def _typed_elements(shape: Any, seen: set[str]) -> set[str]:
+def _elements(shape: Any, kinds: tuple[str, ...], seen: set[str]) -> set[str]:
+    """Return the names of the elements of these kinds, anywhere in an answer."""
     if shape.name in seen:
         return set()
     seen.add(shape.name)
-    names: set[str] = set()
-    members = list(shape.members.items()) if shape.type_name == "structure" else []
     if shape.type_name == "list":
-        return _typed_elements(shape.member, seen)
-    for name, member in members:
-        element = member.serialization.get("name", name)
-        if member.type_name in ("boolean", "integer", "long", "timestamp") or getattr(member, "enum", None):
-            names.add(element)
+        return _elements(shape.member, kinds, seen)
+    names: set[str] = set()
+    for name, member in shape.members.items() if shape.type_name == "structure" else ():
+        if ("enum" if getattr(member, "enum", None) else member.type_name) in kinds:
+            names.add(member.serialization.get("name", name))
         else:
-            names |= _typed_elements(member, seen)
+            names |= _elements(member, kinds, seen)
     return names
 
 
-def _mistype_json(body: bytes) -> bytes | None:
-    """Give every leaf of a JSON answer another type."""
+def _mistype_json(body: bytes, fault: Fault) -> bytes | None:
+    """Give every text and boolean of a JSON answer, or every number, another type; None where there is none."""
+    words = fault == "mistype_word"
 
     def other(value: Any) -> Any:
         if isinstance(value, dict):
             return {name: other(member) for name, member in value.items()}
         if isinstance(value, list):
             return [other(item) for item in value]
-        return 7 if isinstance(value, str) else "banana"
+        if isinstance(value, str):
+            return 7 if words else value
+        if isinstance(value, bool):
+            return "banana" if words else value
+        return value if words or value is None else "banana"
 
     try:
-        return json.dumps(other(json.loads(body))).encode()
+        before = json.loads(body)
     except json.JSONDecodeError:
         return None
+    after = other(before)
+    return None if after == before else json.dumps(after).encode()
 
 
 class _Tampered:
@@ -197,7 +210,7 @@ class _Tampered:
         data = self._real.recv(size)
         if self._fault == "break":
             return PORTAL[:size]
-        if self._fault == "mistype":
+        if self._fault == "mistype_word":
             return bytes(octet ^ 0x55 for octet in data)
         data = data[: self._left]
         self._left -= len(data)
@@ -230,8 +243,8 @@ class _PostgresTransport(Transport):
             return PORTAL
         if self.fault == "truncate":
             return raw[: len(raw) // 2]
-        if self.fault == "mistype":
-            return _mistype_json(raw) or b""
+        if self.fault in ("mistype_word", "mistype_number"):
+            return _mistype_json(raw, self.fault) or b""
         return raw
 
 
@@ -257,6 +270,8 @@ class PostgresHarness:
 
     def tampered(self, operation: Operation, params: Mapping[str, Any], page: int, fault: Fault) -> list[Reply] | None:
         del page
+        if fault == "mistype_number" and operation.name.startswith("wire."):
+            return None
         self._transport.fault = fault
         return list(self._connection.ask(operation, params))
 

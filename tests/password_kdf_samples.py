@@ -185,6 +185,10 @@ WEAK: list[tuple[str | None, Reading]] = [
     (f"pbkdf2_sha256$390000${SALT}$ag==", ("django", "pbkdf2_sha256", {"iterations": 390000}, 8, True)),
     (f"pbkdf2_sha256$1${SALT}${DIGEST}", ("django", "pbkdf2_sha256", {"iterations": 1}, 256, True)),
     (f"pbkdf2_sha256$999999999$:,%=~${DIGEST}", ("django", "pbkdf2_sha256", {"iterations": 999999999}, 256, True)),
+    (
+        ARGON2.replace("m=65536,t=3,p=4", "m=32,t=1,p=4"),
+        ("phc", "argon2id", {"memory_kib": 32, "iterations": 1, "parallelism": 4}, 256, True),
+    ),
     (f"md5$${'0' * 32}", ("django", "django_md5", None, 128, False)),
     (f"scrypt:2:1:1$s${'0a' * 3}", ("werkzeug", "scrypt", {"n": 2, "r": 1, "p": 1}, 24, True)),
     (f"pbkdf2:sha256:1$${'0a' * 3}", ("werkzeug", "pbkdf2_sha256", {"iterations": 1}, 24, False)),
@@ -193,6 +197,8 @@ WEAK: list[tuple[str | None, Reading]] = [
     (f"$scrypt$ln=31,r=8,p=1$${'A' * 43}", ("passlib", "scrypt", {"n": 2**31, "r": 8, "p": 1}, 256, False)),
     (f"$5$${'.' * 43}", ("crypt", "sha256_crypt", {"iterations": 5000}, 256, False)),
     (f"$5$rounds=1000$${'.' * 43}", ("crypt", "sha256_crypt", {"iterations": 1000}, 256, False)),
+    (f"$6$${'.' * 86}", ("crypt", "sha512_crypt", {"iterations": 5000}, 512, False)),
+    (f"$6$rounds=1000$${'.' * 86}", ("crypt", "sha512_crypt", {"iterations": 1000}, 512, False)),
     (f"$1$${'.' * 22}", ("crypt", "md5_crypt", None, 128, False)),
     (f"$P$5{'.' * 30}", ("crypt", "phpass", {"log2_rounds": 7}, 128, True)),
     (f"$P$S{'.' * 30}", ("crypt", "phpass", {"log2_rounds": 30}, 128, True)),
@@ -277,6 +283,7 @@ NASTY: list[str] = [
     ARGON2.replace("m=65536", "m=4294967295"),
     ARGON2.replace("t=3", "t=0"),
     ARGON2.replace("p=4", "p=0"),
+    ARGON2.replace("m=65536,t=3,p=4", "m=999999999,t=3,p=16777216"),  # RFC 9106: at most 2^24 - 1 lanes
     ARGON2.replace("m=65536,t=3", "t=3,m=65536"),
     ARGON2.replace("v=19", "v=16"),
     ARGON2.replace("v=19$", ""),

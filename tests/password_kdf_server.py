@@ -70,9 +70,8 @@ def place(admin: Connection) -> Iterator[str]:
     """An empty schema, gone afterwards."""
     admin.execute("CREATE SCHEMA place; GRANT USAGE ON SCHEMA place TO PUBLIC")
     yield "place"
-    admin.execute(
-        "RESET ALL; RESET SESSION AUTHORIZATION; DROP SCHEMA place CASCADE; DROP SCHEMA IF EXISTS audit CASCADE"
-    )
+    admin.execute("ROLLBACK")  # a script that failed leaves its transaction open
+    admin.execute("RESET ALL; DROP SCHEMA place CASCADE; DROP SCHEMA IF EXISTS audit CASCADE")
 
 
 def one(connection: Connection, statement: str, parameters: Mapping[str, str] | None = None) -> Any:

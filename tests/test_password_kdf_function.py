@@ -88,7 +88,6 @@ def test_the_function_is_never_put_in_the_place_of_another(users: Connection) ->
     users.execute(function_definition(*NAMES).encode())
     with pytest.raises(psycopg.errors.DuplicateFunction):
         users.execute(function_definition(*NAMES).encode())
-    users.execute("ROLLBACK")
 
 
 @pytest.mark.parametrize(
@@ -141,7 +140,7 @@ PUBLISHED = published_source(*NAMES)
         PUBLISHED.replace('"password"', '"name"'),
         PUBLISHED.replace("'password'", "'name'"),
         PUBLISHED.replace("'password'", "E'password'"),
-        PUBLISHED.replace("NOT a.attisdropped", "true"),
+        PUBLISHED.replace("r.holds_text AND", "true AND"),
         PUBLISHED.replace('"place"', '""'),
         PUBLISHED.replace('"place"', f'"{"p" * 64}"'),
         PUBLISHED.replace('"users"', '"users" AS u, "place"."x"'),
@@ -278,7 +277,7 @@ def test_a_hostile_search_path_changes_nothing(admin: Connection, place: str, co
 
 def test_every_name_of_the_text_carries_its_schema() -> None:
     text = re.sub(r"--.*|'(?:[^']|'')*'", "", summary_statement(*NAMES) + DEFINITION_STATEMENT)
-    text = re.sub(r"OPERATOR\(pg_catalog\.[^)]+\)|count\(\*\)|\w+\.\*|%\(function\)s", "", text)
+    text = re.sub(r"OPERATOR\(pg_catalog\.[^)]+\)|pg_catalog\.count\(\*\)|\w+\.\*|%\(function\)s", "", text)
     assert not re.findall(r"[-+*/<>=~!@#%^&|`?]", text)
     assert not re.findall(
         r"\b(?:LIKE|ILIKE|SIMILAR|BETWEEN|IN|DISTINCT|NULLIF|USING|OVERLAPS|ANY|ALL)\b|CASE (?!WHEN)\w+", text

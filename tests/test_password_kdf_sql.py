@@ -73,7 +73,7 @@ def test_nothing_of_a_stored_value_leaves_the_database(admin: Connection) -> Non
 
 
 NUMBERS = ("", "99", "100", "1234567890", "9" * 30)
-LETTERS = "$\n09aA=+.: é"
+LETTERS = "$\n0aA=+.é"
 
 
 @pytest.mark.parametrize("value", [value for value, _ in [*GENUINE, *WEAK] if value], ids=itertools.count())
@@ -134,11 +134,13 @@ def test_every_character_type_is_read(admin: Connection, kind: str) -> None:
 
 @pytest.mark.usefixtures("place")
 @pytest.mark.parametrize("output", ["hex", "escape"])
-@pytest.mark.parametrize("kind", ["bytea", "text[]", "json", "users_row"])
+@pytest.mark.parametrize("kind", ["bytea", "text[]", "json", "varbit", "users_row"])
 def test_a_column_that_holds_no_characters_is_unrecognised(admin: Connection, kind: str, output: str) -> None:
     admin.execute("SET search_path = place; CREATE TYPE users_row AS (password text)")
     admin.execute(f"SET bytea_output = {output}; CREATE TABLE users (p {kind})".encode())
-    value = {"bytea": DJANGO, "text[]": "{}", "json": json.dumps(DJANGO), "users_row": f"({DJANGO})"}[kind]
+    value = {"bytea": DJANGO, "text[]": "{}", "json": json.dumps(DJANGO), "varbit": "", "users_row": f"({DJANGO})"}[
+        kind
+    ]
     admin.execute(sql.SQL("INSERT INTO users VALUES ({}), (NULL)").format(sql.Literal(value)))
     found = summary(admin, "place", "users", "p")
     assert found["type"] == {"text[]": "_text", "users_row": "place.users_row"}.get(kind, kind)

@@ -7,13 +7,14 @@ import ssl
 from collections.abc import Iterator
 
 import pytest
+import trustme
 from cryptography.hazmat.primitives import serialization
 
 from auditor.sources.postgres.session import Session
 from auditor.sources.postgres.tls import ClientCertificate
 from auditor.sources.postgres.wire import ProbeError
-from tests.postgres_bytes import REFUSAL, SASL, failure
-from tests.postgres_servers import flipping, listening, tls_proxy
+from tests.postgres_bytes import REFUSAL, SASL, failure, handshake, record, server_hello
+from tests.postgres_servers import flipping, listening, saying, tls_proxy
 from tests.postgres_world import World, session, world_of
 
 
@@ -92,6 +93,25 @@ def test_an_alert_before_it_was_our_turn_is_not_about_our_certificate(
         assert session(port, "scram_user").parsed["name"] == "sasl"
 
 
+@pytest.mark.parametrize("requested", [True, False])
+def test_an_alert_is_about_our_certificate_only_where_one_was_asked_for(world: World, *, requested: bool) -> None:
+    leaf = world.ca.issue_cert("localhost", key_type=trustme.KeyType.RSA)
+    der = ssl.PEM_cert_to_DER_cert(leaf.cert_chain_pems[0].bytes().decode())
+    entry = len(der).to_bytes(3, "big") + der
+    flight = server_hello(version=0x0303, cipher=0x002F) + handshake(11, len(entry).to_bytes(3, "big") + entry)
+    if requested:
+        flight += handshake(13, b"\1\1" + b"\0\4\4\1\4\3" + b"\0\0")
+    stream = record(22, flight + handshake(14, b""), 0x0303) + record(21, b"\x02\x28", 0x0303)
+    dial = saying(b"S", stream)
+    if requested:
+        expected = {"message": "alert", "alert": 40, "alert_name": "handshake_failure", "tls_version": "TLSv1.2"}
+        answer = session(1, "scram_user", dial=dial)
+        assert answer.parsed == expected | {"certificate_requested": True}
+        assert answer.received == b"S" + stream
+    else:
+        assert failure(lambda: session(1, "scram_user", dial=dial)).code == "handshake"
+
+
 def test_an_alert_behind_the_beginning_of_an_answer_decides_nothing(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -151,3 +171,5 @@ def test_a_client_certificate_that_cannot_be_shown_is_our_own_trouble(world: Wor
         caught = failure(lambda: session(world.ports["default"], "cert_user", certificate))  # noqa: B023 - called at once
         assert caught.code == "local"
         assert str(blamed) in str(caught)
+        assert ("cannot be used together" in str(caught)) is (blamed in (garbage, other.key))
+        assert ("is encrypted" in str(caught)) is (blamed == locked)

@@ -5,17 +5,19 @@ from __future__ import annotations
 import base64
 import contextlib
 import datetime as dt
+import itertools
 import ssl
 import subprocess
 from collections.abc import Iterator
 from typing import Literal
 
 import pytest
+import trustme
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 
 from auditor.sources.postgres import tls
-from auditor.sources.postgres.session import make_context
+from auditor.sources.postgres.session import Session, make_context
 from auditor.sources.postgres.tls import (
     CaFile,
     SystemStore,
@@ -132,6 +134,23 @@ def test_what_our_own_openssl_cannot_do_is_no_refusal(world: World, monkeypatch:
         assert failure(lambda: handshake(world.ports["default"], "TLSv1.2")).code == "local"
 
 
+def test_what_our_own_policy_will_not_have_is_no_distrust(world: World) -> None:
+    # The 1024 bits of RFC 2409, group 2, are too few for security level 2, and enough where nothing is at stake.
+    prime = "FFFFFFFFFFFFFFFFC90FDAA22168C234C4C6628B80DC1CD129024E088A67CC74020BBEA63B139B22514A08798E3404DD"
+    prime += "EF9519B3CD3A431B302B0A6DF25F14374FE1356D6D51C245E485B576625E7EC6F44C42E9A637ED6B0BFF5CB6F406B7ED"
+    prime += "EE386BFB5A899FA5AE9F24117C4B1FE649286651ECE65381FFFFFFFFFFFFFFFF"
+    path = world.folder / "dh.pem"
+    parameters = b"\x30\x81\x87\x02\x81\x81\0" + bytes.fromhex(prime) + b"\x02\x01\x02"  # DER: prime, generator 2
+    path.write_text(ssl.DER_cert_to_PEM_cert(parameters).replace("CERTIFICATE", "DH PARAMETERS"))
+    context = world.proxy_context(ssl.TLSVersion.TLSv1_2)
+    context.set_ciphers("DHE-RSA-AES128-GCM-SHA256:@SECLEVEL=0")
+    world.ca.issue_cert("127.0.0.1", key_type=trustme.KeyType.RSA).configure_cert(context)
+    context.load_dh_params(str(path))
+    with listening(tls_proxy(context, SASL)) as port:
+        assert failure(lambda: trusted(port, CaFile(world.files["ca"]))).code == "local"
+        assert handshake(port, "TLSv1.2").parsed["cipher"] == "DHE-RSA-AES128-GCM-SHA256"
+
+
 def test_a_version_that_was_not_asked_for_is_not_accepted(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tls, "make_context", lambda ciphers, *_versions: make_context(ciphers))
     assert failure(lambda: handshake(world.ports["default"], "TLSv1.2")).code == "malformed"
@@ -233,6 +252,27 @@ def test_the_system_store_is_trusted_as_openssl_finds_it(world: World, monkeypat
     assert trusted(port, SystemStore()).parsed["verify_code"] == 19
 
 
+@pytest.mark.parametrize(("code", "outcome"), [(17, "local"), (70, "local"), (20, None)])
+def test_a_verification_that_could_not_be_done_is_no_distrust(
+    world: World, monkeypatch: pytest.MonkeyPatch, code: int, outcome: str | None
+) -> None:
+    calls = itertools.count()
+    original = Session.handshake
+
+    def handshake(session: Session) -> None:
+        if next(calls):
+            return original(session)
+        error = ssl.SSLCertVerificationError()
+        error.verify_code, error.verify_message = code, "as OpenSSL says"
+        raise error
+
+    monkeypatch.setattr(Session, "handshake", handshake)
+    if outcome is None:
+        assert trusted(world.ports["default"], CaFile(world.files["ca"])).parsed["verify_code"] == code
+    else:
+        assert failure(lambda: trusted(world.ports["default"], CaFile(world.files["ca"]))).code == outcome
+
+
 def test_a_certificate_altered_on_the_way_is_not_distrust(world: World) -> None:
     # TLS 1.2 shows certificates in the clear: without care a flipped bit would read as "the signature does not verify".
     port, trust = world.ports["1.2 only"], CaFile(world.files["ca"])
@@ -280,3 +320,5 @@ def test_ipv6_addresses_are_dialled_and_verified(world: World) -> None:
     world.ca.issue_cert("::1").configure_cert(context)
     with listening(tls_proxy(context, SASL), host="::1") as port:
         assert trusted(port, CaFile(world.files["ca"]), host="::1").parsed["verified"] is True
+        zone = trusted(port, CaFile(world.files["ca"]), host="::1%1", dial=lambda _h, p, t: dial_tcp("::1", p, t))
+        assert zone.parsed["verified"] is True

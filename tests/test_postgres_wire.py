@@ -191,6 +191,15 @@ def test_no_connection_is_a_refusal_only_where_the_peer_refused() -> None:
     assert failure(lambda: plaintext_startup(**where | {"host": ""}, user="u", database="d")).code == "unresolved"
 
 
+@pytest.mark.parametrize("port", [65536 + 5432, 0, -1])
+def test_a_port_that_cannot_be_is_not_taken_for_another(port: int) -> None:
+    # getaddrinfo cuts 70968 down to 5432: some other service would answer.
+    caught = failure(
+        lambda: plaintext_startup(host="h", port=port, timeout=1, user="u", database="d", dial=saying(REFUSAL))
+    )
+    assert caught.code == "local"
+
+
 @pytest.mark.parametrize(
     ("trouble", "code"),
     [

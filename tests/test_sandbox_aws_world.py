@@ -41,7 +41,9 @@ def test_the_truth_of_a_world_is_about_what_is_there(name: str, tmp_path: Path) 
             usable = volume["Encrypted"] and key.describe_key(KeyId=volume["KmsKeyId"])["KeyMetadata"]["Enabled"]
             assert (truth.outcome == "pass") is usable, truth
         outcomes = {truth.outcome for truth in part.expected}
-        assert outcomes == ({"pass", "not_applicable"} if name == "healthy" else {"pass", "fail", "error", "not_applicable"})
+        assert outcomes == (
+            {"pass", "not_applicable"} if name == "healthy" else {"pass", "fail", "error", "not_applicable"}
+        )
         assert not [truth for truth in part.expected if (truth.outcome in ("fail", "error")) is not bool(truth.why)]
         assert {volume["State"] for volume in volumes.values()} == {"available", "in-use"}
         assert len({volume["Region"] for volume in volumes.values()}) >= 3

@@ -106,8 +106,9 @@ def guarded(call: Callable[[], object]) -> int:
         return _stopped("interrupted", INTERRUPTED)
     except Terminated:
         return _stopped("terminated", TERMINATED)
-    except BrokenPipeError:
-        return INTERNAL  # whoever read our output has seen enough: nothing more to say
+    except (BrokenPipeError, SystemExit):
+        # Whoever read our output has seen enough. click and rich would exit with 1 then, which here says "refuted".
+        return INTERNAL
     except Exception as error:  # noqa: BLE001 - boundary: nobody is shown a traceback
         return _explain(error)
     return result if isinstance(result, int) else 0

@@ -11,7 +11,14 @@ from auditor.cli import options
 
 @click.command(name="evaluate")
 @click.argument("run", type=options.ExistingFolder)
-@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="An empty folder for the result.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    required=True,
+    help="An empty folder for the result.",
+)
 @options.formats
 @options.fail_on
 @options.no_color

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from auditor.results import Head
+if TYPE_CHECKING:
+    from auditor.results import Head
 
 FAIL_ON = ("unproven", "refuted", "never")
 REFUTED, UNPROVEN = 1, 3

@@ -11,7 +11,14 @@ from auditor.cli import options
 
 @click.command(name="report")
 @click.argument("run", type=options.ExistingFolder)
-@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="An empty folder for the reports.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    required=True,
+    help="An empty folder for the reports.",
+)
 @options.formats
 def command(run: Path, output: Path, formats: str) -> int:
     """Write the reports of a stored run again, from its findings; nothing is judged and RUN is not touched."""

@@ -9,8 +9,19 @@ import click
 
 from auditor.cli import options
 
+EXIT_CODES = """\
+\b
+Exit codes:
+  0    every claim is supported (accepted exceptions included)
+  1    a claim is refuted
+  2    a mistake in the command line, policies or settings: nothing was run
+  3    nothing is refuted, but something is unproven
+  70   internal error, or the output cannot be written
+  130  interrupted (143: terminated); the segments closed so far stay
+"""
 
-@click.command(name="run")
+
+@click.command(name="run", epilog=EXIT_CODES)
 @click.option(
     "-c",
     "--config",
@@ -49,15 +60,6 @@ def command(
 
     Reads the policies, asks every target, keeps every answer, judges only what was kept, and writes JSON and HTML
     reports. What is deselected counts as unproven, never as passed.
-
-    \b
-    Exit codes:
-      0    every claim is supported (accepted exceptions included)
-      1    a claim is refuted
-      2    a mistake in the command line, policies or settings: nothing was run
-      3    nothing is refuted, but something is unproven
-      70   internal error, or the output cannot be written
-      130  interrupted (143: terminated); the segments closed so far stay
     """
     selection = {"claims": claims, "tests": tests, "checks": checks, "targets": targets}
     return audit(config, policies, output, formats, workers, fail_on, selection, verbose, no_color=no_color)

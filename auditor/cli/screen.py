@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
+import textwrap
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 from rich.text import Text
 
 from auditor.engine import Progress as Silent
@@ -26,15 +26,9 @@ STYLES = {
 MOST_REASON = 400
 
 
-class _Screen(Console):
-    def on_broken_pipe(self) -> None:
-        """Leave the exit code to the command line; rich would exit with 1, which here says "refuted"."""
-        raise BrokenPipeError
-
-
 def console(*, color: bool) -> Console:
     """Return a console on stdout; no escape codes but on a terminal, and none at all without colour."""
-    return _Screen(
+    return Console(
         color_system="auto" if color else None,
         width=None if sys.stdout.isatty() else 100,
         highlight=False,
@@ -76,17 +70,13 @@ def progress(*, color: bool) -> Iterator[Silent]:
 
 def show_claims(screen: Console, head: Head) -> None:
     """Print every claim with its verdict, its basis and why."""
-    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
     for claim in head.claims:
-        verdict = Text(claim.verdict.value.replace("_", " "), style=STYLES[claim.verdict])
+        verdict = (claim.verdict.value.replace("_", " "), STYLES[claim.verdict])
         basis = f"by {claim.basis.value}" if claim.basis else "no basis"
-        table.add_row(verdict, Text(harmless(claim.id), style="bold") + Text(f"  {basis}", style="dim"))
-        table.add_row("", Text(f"“{harmless(claim.statement)}”"))
+        screen.print(Text.assemble(verdict, "  ", (harmless(claim.id), "bold"), (f"  {basis}", "dim")))
+        _show_indented(screen, f"“{harmless(claim.statement)}”", "")
         for reason in _reasons(claim):
-            table.add_row("", Text(f"- {reason}", style="dim"))
-    screen.print(table)
+            _show_indented(screen, f"- {reason}", "dim")
     counts = head.summary.claims
     figures = (
         (counts.supported, "supported"),
@@ -104,6 +94,11 @@ def show_files(screen: Console, files: Iterable[Path]) -> None:
     """Print where the reports are, one path a line, whole however long."""
     for file in files:
         screen.print(harmless(str(file)), soft_wrap=True)
+
+
+def _show_indented(screen: Console, text: str, style: str) -> None:
+    lines = textwrap.fill(text, screen.width, initial_indent=" " * 4, subsequent_indent=" " * 6, break_on_hyphens=False)
+    screen.print(Text(lines, style=style))
 
 
 def _reasons(claim: ClaimResult) -> Iterator[str]:

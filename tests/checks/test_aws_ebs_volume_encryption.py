@@ -104,6 +104,10 @@ def test_parameters_are_strict(given: dict[str, Any]) -> None:
         params(CHECK, **given)
 
 
+def test_without_parameters_any_manager_will_do() -> None:
+    assert params(CHECK) == params(CHECK, key_manager="any")
+
+
 def collected(source: InMemory) -> list[Subject]:
     return list(CHECK.collect(params(CHECK), source))
 

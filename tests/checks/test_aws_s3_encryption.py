@@ -36,6 +36,10 @@ def test_every_default_of_aes_256_passes(algorithm: str) -> None:
     assert judge(Answer.literal(default(algorithm))) == passed(f"encrypts new objects by default with {algorithm}")
 
 
+def test_of_several_rules_the_first_is_named() -> None:
+    assert judge(Answer.literal(default("aws:kms", "AES256"))) == passed("encrypts new objects by default with aws:kms")
+
+
 def test_what_stands_beside_the_default_changes_nothing() -> None:
     body = default("aws:kms")
     body["ServerSideEncryptionConfiguration"]["Rules"][0] |= {"BucketKeyEnabled": True}
@@ -51,6 +55,7 @@ def test_what_stands_beside_the_default_changes_nothing() -> None:
         pytest.param(default("aws:fsx"), ["AES256", "aws:kms"], "aws:fsx", id="fsx"),
         pytest.param(default("aws:backup"), ["AES256"], "aws:backup", id="backup"),
         pytest.param(default("aws:kms", "AES256"), ["aws:kms"], "AES256", id="one rule of two"),
+        pytest.param(default("aws:fsx", "aws:backup"), ["aws:kms"], "aws:fsx", id="both rules, the first is named"),
     ],
 )
 def test_a_default_that_is_not_accepted_fails(body: Any, accepted: list[str], refused: str) -> None:
@@ -101,6 +106,11 @@ def test_one_good_rule_does_not_hide_an_unreadable_one() -> None:
 def test_only_algorithms_of_aes_256_can_be_accepted(algorithms: Any) -> None:
     with pytest.raises(msgspec.ValidationError):
         params(CHECK, buckets=["exports"], algorithms=algorithms)
+
+
+def test_parameters_are_strict() -> None:
+    with pytest.raises(msgspec.ValidationError):
+        params(CHECK, buckets=["exports"], prefix="exports/")
 
 
 ENCRYPTION = question("s3.get_bucket_encryption", Bucket="exports", BucketRegion="eu-central-1")

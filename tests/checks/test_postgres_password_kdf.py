@@ -88,6 +88,22 @@ def judge(body: Any, accept: Any = ACCEPT, min_bits: int = 256) -> Verdict:
             id="scrypt at today's advice",
         ),
         pytest.param(
+            group("scrypt", 512, n=131_072, r=1, p=1),
+            {"scrypt": {"n": 131_072}},
+            256,
+            "scrypt, n 131,072, r 1, p 1, 512 bits",
+            "OWASP asks for scrypt with at least r 8 today",
+            id="scrypt with blocks of the least size",
+        ),
+        pytest.param(
+            group("scrypt", 512, n=131_072, r=7, p=1),
+            {"scrypt": {"n": 131_072}},
+            256,
+            "scrypt, n 131,072, r 7, p 1, 512 bits",
+            "OWASP asks for scrypt with at least r 8 today",
+            id="scrypt with blocks just below advice",
+        ),
+        pytest.param(
             group("bcrypt", 184, log2_rounds=10), BCRYPT, 184, "bcrypt, log2_rounds 10, 184 bits", "", id="bcrypt"
         ),
         pytest.param(

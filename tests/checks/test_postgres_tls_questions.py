@@ -44,6 +44,7 @@ def outcomes(source: InMemory) -> dict[str, str]:
     """Judge every subject; "error" where that cannot be done."""
     found = {}
     for subject in CHECK.collect(params(CHECK), source):
+        assert subject.resource.type == "postgres.endpoint"
         try:
             found[subject.resource.id] = str(CHECK.evaluate(subject.judged(NOW, []), params(CHECK)).outcome)
         except Unproven:

@@ -90,11 +90,9 @@ def _public_key(certificate: x509.Certificate) -> dict[str, JSON]:
 
 
 def _is_self_signed(certificate: x509.Certificate) -> bool:
-    """Whether its own key signed it: an issuer of the same name is not enough."""
+    """Whether it is its own issuer, by name and by signature."""
     from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm  # noqa: PLC0415 - see above
 
-    if certificate.issuer != certificate.subject:
-        return False
     try:
         certificate.verify_directly_issued_by(certificate)
     except (InvalidSignature, TypeError, UnsupportedAlgorithm, ValueError):

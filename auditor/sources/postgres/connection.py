@@ -61,6 +61,7 @@ class PostgresConnection:
                 raw = self._transport.fetch(self._statement(operation.name, params))
                 body = _decode(raw, REQUIRED[operation.name])
         except SourceFailure as error:
+            raw = error.received if isinstance(error, wire.ProbeError) else b""
             needs = f" (needs {operation.permission})" if error.code == "42501" else ""
             failure = Failure(error.code, error.message + needs)
         yield Reply(

@@ -28,23 +28,14 @@ ANY_CIPHER = "ALL:!aNULL:!eNULL:@SECLEVEL=0"
 _SOUND_CIPHER = "ALL:!aNULL:!eNULL:@SECLEVEL=2"
 
 ANY_VERSION = (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3)
-_TLS_1_2 = "TLSv1.2"
+_TLS_1_2, _TLS_1_3 = "TLSv1.2", "TLSv1.3"
 
 # Every reason of OpenSSL that begins like this is an alert the peer sent (SSL_R_… above 1000, sslerr.h).
 _ALERT_REASON = re.compile(r"(?:SSLV3|TLSV1|TLSV13)_(?:ALERT_)?(\w+)")
 _ALERT_NUMBERS = {name.upper(): number for number, name in hello.ALERTS.items()}
 _DOWNGRADES = frozenset({"UNSUPPORTED_PROTOCOL", "WRONG_SSL_VERSION"})
 _OUR_POLICY = frozenset(
-    {
-        "CA_KEY_TOO_SMALL",
-        "CA_MD_TOO_WEAK",
-        "DH_KEY_TOO_SMALL",
-        "EE_KEY_TOO_SMALL",
-        "LEGACY_SIGALG_DISALLOWED_OR_UNSUPPORTED",
-        "NO_CIPHERS_AVAILABLE",
-        "NO_PROTOCOLS_AVAILABLE",
-        "UNSAFE_LEGACY_RENEGOTIATION_DISABLED",
-    }
+    {"DH_KEY_TOO_SMALL", "LEGACY_SIGALG_DISALLOWED_OR_UNSUPPORTED", "UNSAFE_LEGACY_RENEGOTIATION_DISABLED"}
 )
 
 
@@ -121,8 +112,17 @@ class Session:
         return _ALERT_NUMBERS.get(matched[1]) if matched else None
 
     def has_shown_certificate(self) -> bool:
-        """Whether our turn to show a certificate, or that we have none, has come: only then is an alert about it."""
-        return self._spoken is not None or self.flight.find(hello.SERVER_HELLO_DONE) is not None
+        """Whether we have shown a certificate, or that we have none: only then can an alert be about it.
+
+        In TLS 1.2 that is known from the wire; in TLS 1.3 only that our turn has passed, not whether we were asked.
+        """
+        return self._spoken == _TLS_1_3 or self._certificate_requested() is True
+
+    def _certificate_requested(self) -> bool | None:
+        """Whether the server of a TLS 1.2 session asked for a certificate; None as long as it has not come to that."""
+        flight = self.flight
+        done = flight.find(hello.SERVER_HELLO_DONE) is not None
+        return flight.find(hello.CERTIFICATE_REQUEST) is not None if done else None
 
     def trouble(self, error: ssl.SSLError) -> ProbeError:
         """Say whose fault a failure was that is no verdict."""
@@ -149,12 +149,10 @@ class Session:
 
     def describe_version(self) -> dict[str, JSON]:
         """Return `tls_version` and, in TLS 1.2, where the wire shows it, `certificate_requested`."""
-        flight = self.flight
-        spoken = self._spoken or _TLS_1_2  # in 1.3 our side is always done before the server judges
-        described: dict[str, JSON] = {"tls_version": spoken}
-        if spoken == _TLS_1_2 and flight.find(hello.SERVER_HELLO_DONE) is not None:
-            described["certificate_requested"] = flight.find(hello.CERTIFICATE_REQUEST) is not None
-        return described
+        if self._spoken == _TLS_1_3:
+            return {"tls_version": _TLS_1_3}
+        # A handshake that ended early was of 1.2: in 1.3 our side is always done before the server judges.
+        return {"tls_version": _TLS_1_2, "certificate_requested": self._certificate_requested()}
 
 
 def make_context(ciphers: str, versions: tuple[ssl.TLSVersion, ssl.TLSVersion] = ANY_VERSION) -> ssl.SSLContext:

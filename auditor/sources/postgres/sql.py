@@ -25,7 +25,7 @@ from auditor.sources.postgres.target import CaTrust, PostgresTarget
 IDENTITY = """\
 SELECT json_build_object(
     'user', current_user, 'database', current_database(), 'server_version', current_setting('server_version'),
-    'server_address', inet_server_addr(), 'server_port', inet_server_port(), 'server_time', clock_timestamp()
+    'server', concat(inet_server_addr(), ':', inet_server_port()), 'server_time', clock_timestamp()
 )::text"""
 
 

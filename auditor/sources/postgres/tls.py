@@ -55,6 +55,8 @@ _NEW = {"TLSv1.2": ssl.TLSVersion.TLSv1_2, "TLSv1.3": ssl.TLSVersion.TLSv1_3}
 
 # Alerts by which a server says what it thinks of our certificate, or of our having none.
 _ABOUT_CERTIFICATES = frozenset({40, 41, 42, 43, 44, 45, 46, 48, 49, 116})
+# X509_V_ERR_UNSPECIFIED, OUT_OF_MEM, INVALID_CALL and STORE_LOOKUP say that verifying failed, not what it found.
+_NOT_VERIFIED = frozenset({1, 17, 69, 70})
 
 
 def old_tls(
@@ -163,6 +165,8 @@ def certificate_trust(*, host: str, port: int, timeout: float, trust: Trust, dia
         try:
             session.handshake()
         except ssl.SSLCertVerificationError as error:
+            if error.verify_code in _NOT_VERIFIED:
+                raise peer.error("local", f"the certificate could not be verified: {error.verify_message}") from error
             verdict: dict[str, JSON] = {"verify_code": error.verify_code, "reason": error.verify_message}
             in_clear = session.flight.find(hello.CERTIFICATE)
         except ssl.SSLError as error:
@@ -215,9 +219,9 @@ def tls_startup(
     The server's certificate is deliberately not verified: the question is whom the *server* refuses, and nothing secret
     is said. Parsed as `wire.first_message`, or `{"message": "alert", "alert", "alert_name"}` where TLS itself ended the
     matter, in the handshake (1.2) or only at the first read (1.3): 116 certificate_required, 48 unknown_ca and so on.
-    An alert before our turn to show a certificate cannot be about it: ProbeError `handshake`, as are alerts about
-    other things. Always `tls_version`; `certificate_requested` only for TLS 1.2, where the wire shows it. `received` is
-    the decrypted answer; for an alert, the bytes of the peer as they came.
+    An alert before our turn to show a certificate, or where we were not asked for one, cannot be about it: ProbeError
+    `handshake`, as are alerts about other things. Always `tls_version`; `certificate_requested` only for TLS 1.2, where
+    the wire shows it. `received` is the decrypted answer; for an alert, the bytes of the peer as they came.
     """
     context = make_context(ANY_CIPHER)
     if client_certificate is not None:

@@ -34,6 +34,7 @@ MAX_RECEIVED = 256 * 1024
 # libpq's own bound for an error before authentication (PQconnectPoll); it takes at most 2000 for the others.
 MAX_MESSAGE = 30_000
 CHUNK = 16 * 1024
+_LAST_PORT = 65535
 
 _AUTHENTICATION = {
     0: "ok",
@@ -203,8 +204,10 @@ class Peer:
 
 @contextlib.contextmanager
 def connected(host: str, port: int, timeout: float, dial: Dial) -> Iterator[Peer]:
-    """Dial, and hang up at the end whatever happens. Raises ProbeError `unresolved`, `timeout` or `refused`."""
+    """Dial, and hang up at the end whatever happens; ProbeError `unresolved`, `timeout`, `refused`, `local`."""
     name = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    if not 0 < port <= _LAST_PORT:  # the resolver would take 70000 for 4464: another server would answer
+        raise ProbeError("local", f"{name}: there is no such port")
     try:
         connection = dial(host, port, timeout)
     except (socket.gaierror, ValueError) as error:  # ValueError: not a possible name (a NUL, a label too long)

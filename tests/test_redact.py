@@ -1,0 +1,239 @@
+"""Secrets never reach the disk: every form a secret may arrive in is masked, and nothing else is touched."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import threading
+import urllib.parse
+from typing import Any
+
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from auditor.redact import MASK, SUBSTRING_MINIMUM, Redactor
+
+SECRETS = {
+    "plain": "correct-horse-battery",
+    "quote": 'pass"word"1234',
+    "at": "p@ssw0rd@host",
+    "slash": "a/b/c/d+e/f==",
+    "backslash": "back\\slash\\n12",
+    "newline": "two lines\nof secret",
+    "non-ascii": "pässwörd-ключ-🔑",
+    "space": "one two three",
+    "percent": "100%sure%41",
+    "markup": "<a href='x'>&amp;</a>",
+    "control": "tab\there\x7f\x01end",
+}
+every_secret = pytest.mark.parametrize("secret", SECRETS.values(), ids=SECRETS.keys())
+
+
+def basic(user: str, secret: str) -> str:
+    return base64.b64encode(f"{user}:{secret}".encode()).decode()
+
+
+def forms(secret: str) -> dict[str, str]:
+    """The secret as other programs write it; made here, not by the code under test."""
+    raw = secret.encode()
+    percent = urllib.parse.quote(secret, safe="")
+    return {
+        "itself": secret,
+        "percent": percent,
+        "percent, small": "".join(f"%{c:02x}" if f"%{c:02X}" in percent else chr(c) for c in raw),
+        "percent, all": "".join(f"%{c:02X}" for c in raw),
+        "percent, all small": "".join(f"%{c:02x}" for c in raw),
+        "percent, path": urllib.parse.quote(secret),
+        "percent, encodeURI": urllib.parse.quote(secret, safe=";,/?:@&=+$-_.!~*'()#"),
+        "percent, encodeURIComponent": urllib.parse.quote(secret, safe="-_.!~*'()"),
+        "form": urllib.parse.quote_plus(secret),
+        "base64": base64.b64encode(raw).decode(),
+        "base64, no padding": base64.b64encode(raw).decode().rstrip("="),
+        "base64, for URLs": base64.urlsafe_b64encode(raw).decode(),
+        "basic": basic("u", secret),
+        "basic, other alignment": basic("us", secret),
+        "basic, third alignment": basic("use", secret),
+        "hex": raw.hex(),
+        "HEX": raw.hex().upper(),
+        "JSON": json.dumps(secret)[1:-1],
+        "JSON, unescaped": json.dumps(secret, ensure_ascii=False)[1:-1],
+        "JSON, slashes": json.dumps(secret)[1:-1].replace("/", "\\/"),
+        "XML": html.escape(secret),
+        "XML, text": html.escape(secret, quote=False),
+        "repr": repr(secret)[1:-1],
+        "ascii": ascii(secret)[1:-1],
+        "bytes": repr(raw)[2:-1],
+    }
+
+
+@every_secret
+def test_every_form_is_masked_alone_and_within_text(secret: str) -> None:
+    redactor = Redactor([secret])
+    for name, form in forms(secret).items():
+        masked = redactor.text(form)
+        assert form not in masked, name
+        assert MASK in masked, name
+        within = redactor.text(f"before {form} after")
+        assert form not in within, name
+        assert within.startswith("before "), name
+        assert within.endswith(" after"), name
+
+
+@every_secret
+@pytest.mark.parametrize("before", ["", "x", "xy", "xyz"])
+@pytest.mark.parametrize("after", ["", "x", "xy", "xyz"])
+def test_base64_is_masked_at_every_alignment(secret: str, before: str, after: str) -> None:
+    """Six bits at either end mix with the neighbours; no more of the secret than that may be read back."""
+    encoded = base64.b64encode((before + secret + after).encode()).decode()
+    for text in (encoded, encoded.replace("+", "-").replace("/", "_")):
+        masked = Redactor([secret]).text(text)
+        assert MASK in masked
+        assert len(masked.replace(MASK, "")) <= len(text) - (8 * len(secret.encode()) // 6 - 2)
+
+
+@every_secret
+def test_a_body_is_masked_in_keys_and_values_and_says_where(secret: str) -> None:
+    body = {
+        "url": f"https://u:{urllib.parse.quote(secret, safe='')}@host/",
+        "list": [1, secret, {"deep/er": [None, f"x{secret}y"]}],
+        "fine": {"text": "nothing", "number": 3.5, "flag": True, "none": None, "empty": "", "list": []},
+        "named": {f"key {secret}": "value", "other": 1},
+    }
+    scrubbed, pointers = Redactor([secret]).scrub(body)
+    assert scrubbed == {
+        "url": f"https://u:{MASK}@host/",
+        "list": [1, MASK, {"deep/er": [None, f"x{MASK}y"]}],
+        "fine": body["fine"],
+        "named": {f"key {MASK}": "value", "other": 1},
+    }
+    assert pointers == ("/url", "/list/1", "/list/2/deep~1er/1", "/named")
+    assert secret not in json.dumps(scrubbed, ensure_ascii=False)
+
+
+def test_what_holds_no_secret_is_the_same() -> None:
+    body: Any = {"a": [1, 2.5, True, None, "text", {"b": []}], "": "", MASK: "kept", "n": -0.0}
+    assert Redactor(["correct-horse"]).scrub(body) == (body, ())
+    assert Redactor().scrub(body) == (body, ())
+
+
+def test_a_tuple_becomes_the_list_that_is_written() -> None:
+    assert Redactor(["correct-horse"]).scrub(({"a": ("correct-horse",)},)) == ([{"a": [MASK]}], ("/0/a/0",))
+
+
+def test_a_short_secret_is_masked_as_a_whole_value_only() -> None:
+    secret = "s3cre/t"
+    assert len(secret) == SUBSTRING_MINIMUM - 1
+    redactor = Redactor([secret])
+    for form in (
+        secret,
+        urllib.parse.quote(secret, safe=""),
+        base64.b64encode(secret.encode()).decode(),
+        secret.encode().hex(),
+    ):
+        assert redactor.text(form) == MASK
+        assert redactor.text(f"x{form}") == f"x{form}"
+    assert redactor.scrub({secret: [secret, "s3cre/t."]}) == ({MASK: [MASK, "s3cre/t."]}, ("", "/[redacted]/0"))
+
+
+def test_a_secret_of_digits_is_masked_as_a_number_too() -> None:
+    redactor = Redactor(["1234567890", "4711"])
+    body = {"a": 1234567890, "b": 91234567890, "c": 4711, "d": 47110, "e": 12345.0, "f": True}
+    assert redactor.scrub(body) == (
+        {"a": MASK, "b": f"9{MASK}", "c": MASK, "d": 47110, "e": 12345.0, "f": True},
+        ("/a", "/b", "/c"),
+    )
+
+
+def test_eight_characters_are_enough_for_a_substring() -> None:
+    assert Redactor(["12345abc"]).text("x12345abcx") == f"x{MASK}x"
+
+
+@pytest.mark.parametrize("secret", ["=", "====", "a=="])
+def test_padding_alone_is_no_secret(secret: str) -> None:
+    """Stripped of `=` these would be empty or nearly so, and every empty value would be masked."""
+    redactor = Redactor([secret])
+    assert redactor.text(secret) == MASK
+    assert redactor.text("") == ""
+    assert redactor.text("a") == "a"
+
+
+def test_an_empty_secret_masks_nothing() -> None:
+    assert Redactor([""]).scrub({"": ["", "x"]}) == ({"": ["", "x"]}, ())
+
+
+def test_keys_that_become_the_same_are_told_apart() -> None:
+    secret = "correct-horse"
+    body = {secret: 1, base64.b64encode(secret.encode()).decode(): 2, MASK: 3, secret.encode().hex(): 4}
+    scrubbed, pointers = Redactor([secret]).scrub(body)
+    assert sorted(scrubbed.values()) == [1, 2, 3, 4]
+    assert scrubbed[MASK] == 3
+    assert pointers == ("",)
+    assert all(name.startswith(MASK) for name in scrubbed)
+
+
+def test_a_key_file_is_masked_line_by_line() -> None:
+    """A PEM file is quoted without its line ends by some, and its frame is no secret."""
+    pem = "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0B\nAQEFAASCBKcwggSjAgEAAoIB\n-----END PRIVATE KEY-----\n"
+    redactor = Redactor([pem])
+    assert redactor.text("MIIEvQIBADANBgkqhkiG9w0B AQEFAASCBKcwggSjAgEAAoIB") == f"{MASK} {MASK}"
+    assert redactor.text(pem) == MASK
+    assert redactor.text("-----BEGIN PRIVATE KEY-----") == "-----BEGIN PRIVATE KEY-----"
+
+
+def test_the_longest_form_wins() -> None:
+    assert Redactor(["password", "password-and-more"]).text("password-and-more password") == f"{MASK} {MASK}"
+
+
+def test_bytes_that_were_no_text_are_masked_as_the_environment_gives_them() -> None:
+    """Python reads a variable that is not UTF-8 with stand-ins (surrogateescape)."""
+    secret = b"latin-\xe9-secret".decode("utf-8", "surrogateescape")
+    redactor = Redactor([secret])
+    assert redactor.text(secret) == MASK
+    assert redactor.text("x latin-%E9-secret") == f"x {MASK}"
+    assert MASK in redactor.text(base64.b64encode(b"user:latin-\xe9-secret").decode())
+
+
+def test_secrets_are_learnt_while_others_write() -> None:
+    redactor = Redactor()
+    secrets = [f"secret-number-{n:04}" for n in range(40)]
+    threads = [threading.Thread(target=redactor.conceal, args=(secret,)) for secret in secrets]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert redactor.text(" ".join(secrets)) == " ".join([MASK] * len(secrets))
+
+
+SECRET = st.text("ab1 \"'@/\\\n%+=&<é🔑", min_size=4, max_size=12).map(lambda text: f"Zq{text}Xv")
+BODY = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text("ab1%=é", max_size=6),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text("abk", max_size=3), inner, max_size=4),
+    max_leaves=8,
+)
+
+
+@settings(deadline=None)
+@given(SECRET, BODY, st.data())
+def test_after_scrubbing_no_form_of_the_secret_is_in_the_text(secret: str, body: Any, data: st.DataObject) -> None:
+    assume(len(secret) >= SUBSTRING_MINIMUM)
+    known = sorted(forms(secret).values())
+    hidden = {
+        "value": data.draw(st.sampled_from(known)),
+        "within": "ab" + data.draw(st.sampled_from(known)) + "ba",
+        f"key-{data.draw(st.sampled_from(known))}": body,
+        "list": [body, {"deep": [data.draw(st.sampled_from(known))]}],
+    }
+    scrubbed, pointers = Redactor([secret]).scrub(hidden)
+    for text in (json.dumps(scrubbed), json.dumps(scrubbed, ensure_ascii=False)):
+        for form in known:
+            assert form not in text
+    assert {"", "/value", "/within", "/list/1/deep/0"} <= set(pointers)
+    assert scrubbed["list"][0] == body
+
+
+@settings(deadline=None)
+@given(BODY)
+def test_nothing_else_is_changed(body: Any) -> None:
+    assert Redactor(["Zq-not-in-there-Xv"]).scrub(body) == (body, ())
