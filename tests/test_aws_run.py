@@ -310,7 +310,8 @@ def test_no_secret_is_in_any_file_or_log(
     places["the log"] = "\n".join(f"{record.getMessage()} {record.exc_info}" for record in caplog.records)
     assert "urllib3" in {record.name.partition(".")[0] for record in caplog.records}  # the log was on
     for secret in secrets:
-        for form in (secret, json.dumps(secret)[1:-1], secret.encode().hex(), repr(secret.encode())[2:-1]):
+        quoted = [json.dumps(secret, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False)]
+        for form in (secret, *quoted, secret.encode().hex(), repr(secret.encode())[2:-1]):
             for place, text in places.items():
                 assert form not in text, place
 

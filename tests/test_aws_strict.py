@@ -36,6 +36,7 @@ REPORT = (
     "<GetCredentialReportResponse><GetCredentialReportResult><Content>{}</Content></GetCredentialReportResult>"
     "</GetCredentialReportResponse>"
 )
+DOMAINS = "<ListDomainsResponse><ListDomainsResult>{}</ListDomainsResult></ListDomainsResponse>"
 
 # Rows of operations that no check asks yet: for kinds of shapes that today's answers do not have.
 FURTHER = {
@@ -45,6 +46,7 @@ FURTHER = {
         ("iam.get_credential_report", "iam", "GetCredentialReport"),
         ("ec2.describe_instance_types", "ec2", "DescribeInstanceTypes"),
         ("ec2.describe_reserved_instances", "ec2", "DescribeReservedInstances"),
+        ("sdb.list_domains", "sdb", "ListDomains"),
     )
 }
 ROWS: dict[str, Any] = {**OPERATIONS, **FURTHER}
@@ -107,6 +109,11 @@ GOOD = [
     ("s3.list_buckets", BUCKETS.format("<CreationDate>2026-01-02T03:04:05Z</CreationDate>")),
     ("iam.get_account_summary", SUMMARY.format("<entry><key>Users</key><value>3</value></entry>")),
     ("iam.get_account_summary", SUMMARY.format("<entry><value>3</value><key>Users</key></entry>")),
+    ("sdb.list_domains", DOMAINS.format("<DomainName>a</DomainName><DomainName>b</DomainName>")),
+    (  # what botocore reads from a header is nothing in the body
+        "s3.get_bucket_lifecycle_configuration",
+        RULE.format("").replace("<Rule>", "<{0}><a/></{0}><Rule>".format("TransitionDefaultMinimumObjectSize")),
+    ),
     ("iam.get_credential_report", REPORT.format("dXNlcixhcm4=")),
     *[("ec2.describe_instance_types", SPEED.format(number)) for number in ("2.5", "3", "-0.1", "1e3", "2.5E-7")],
     *[("ec2.describe_reserved_instances", PRICE.format(number)) for number in ("2.5", "0", "1e3")],
@@ -141,6 +148,7 @@ BAD = [
             "1767323045",
             "2026-01-02",
             "2026-01-02T03:04:05",
+            "٢٠٢٦-01-02T03:04:05Z",
             "2026-13-02T03:04:05Z",
             "Fri, 02 Jan 2026 03:04:05 GMT",
         )
@@ -219,6 +227,7 @@ BAD = [
         for number in ("fast", "", "NaN", "inf", ".5", "1.", "1e")
     ],
     ("ec2.describe_reserved_instances", PRICE.format("free"), "is no float"),
+    ("sdb.list_domains", DOMAINS.format("<DomainName><b/></DomainName>"), "elements where string was expected"),
     ("iam.get_credential_report", REPORT.format("<b/>"), "elements where blob was expected"),
 ]
 
