@@ -86,7 +86,8 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
     """How to collect a population and how to judge one member of it. Two plain functions: it pickles by name.
 
     `population` says in words what the population is and where it comes from, `proves` what a pass shows, and
-    `cannot_prove` the limits of the method: all three are printed beside every result.
+    `cannot_prove` the limits of the method: all three are printed beside every result. A `time_based` check compares
+    dates, so it is an error where the target's clock and ours differ.
     """
 
     id: str
@@ -100,3 +101,4 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
     population: str
     proves: str
     cannot_prove: tuple[str, ...]
+    time_based: bool = False

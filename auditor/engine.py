@@ -84,6 +84,8 @@ class Audit:
         done = self._collect(executor, run)
         as_of = max((one.closed_at for one in done), default=self.clock())
         self._write_plan(run, done)
+        for left in (run / FOLDER).glob("*.partial"):
+            left.unlink()  # of a task that died: not evidence, and nothing in a run stays outside its seal
         reached = reach(run / FOLDER, self.plan, self.plugins.sources)
         scope = seal.Scope(
             run=run.name,
@@ -186,8 +188,6 @@ def conclude(
     plugins: Plugins,
     formats: Iterable[str],
     clock: Callable[[], dt.datetime],
-    *,
-    what_if: bool = False,
 ) -> Head:
     """Judge sealed evidence, and write findings and reports into `output`."""
     tallies = judge.judge(run, output / FINDINGS, pack, planned, reached, scope.as_of, plugins.checks, plugins.sources)
@@ -205,7 +205,6 @@ def conclude(
             evidence_sha256=seal.sha256_file(run / seal.EVIDENCE),
             previous_run=scope.previous_run,
             scope=scope.scope,
-            what_if=what_if,
         ),
         summary=verdicts.summary(claims),
         claims=claims,
@@ -245,7 +244,8 @@ def read_plan(run: Path) -> Plan:
 
 
 def open_run(run: Path) -> StoredRun:
-    """Return a stored run as reports read it."""
+    """Return a stored run as reports read it, its evidence compared with its digests."""
+    seal.read_evidence(run)
     try:
         head = msgspec.json.decode((run / "report.json").read_bytes(), type=Head)
     except (OSError, msgspec.DecodeError) as error:

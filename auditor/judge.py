@@ -10,6 +10,7 @@ import hashlib
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +24,11 @@ from auditor.plan import Plan, Task
 from auditor.policy import Policy, Test
 from auditor.questions import SourceType
 from auditor.results import Counts, Finding
-from auditor.scope import Reached
+from auditor.scope import REGIONS, Reached
 
 LOG = logging.getLogger(__name__)
 MOST_CITES = 20
+MOST_SKEW = dt.timedelta(seconds=60)
 EXAMPLES = 3
 
 
@@ -36,6 +38,7 @@ class Tally:
 
     counts: Counts = field(default_factory=Counts)
     population: int = 0
+    tested: int = 0
     bases: set[Basis] = field(default_factory=set)
     examples: dict[Outcome, list[str]] = field(default_factory=dict)
     seen: set[tuple[int, Outcome]] = field(default_factory=set)
@@ -87,17 +90,17 @@ class _Judge:
     def all(self, scope: Iterable[Reached]) -> Mapping[str, Tally]:
         """Judge every task, then what can only be said of a whole test."""
         self._output.mkdir(parents=True, exist_ok=True)
-        first_task: dict[str, Task] = {}
+        first: dict[str, Reached] = {}
         for reached in scope:
-            self._write(reached.task, self._task(reached))
+            self._write(reached, self._task(reached))
             for test in reached.task.tests:
-                first_task.setdefault(test, reached.task)
-        for test, task in first_task.items():
-            self._write(task, self._population(task, test))
+                first.setdefault(test, reached)
+        for test, reached in first.items():
+            self._write(reached, self._population(reached.task, test))
         return self._tallies
 
-    def _write(self, task: Task, findings: Iterator[Finding]) -> None:
-        with (self._output / f"{task.id}.jsonl").open("ab") as handle:
+    def _write(self, reached: Reached, findings: Iterator[Finding]) -> None:
+        with (self._output / reached.findings).open("ab") as handle:
             for finding in findings:
                 tally = self._tallies[finding.test]
                 tally.counts.add(finding.outcome)
@@ -126,14 +129,16 @@ class _Judge:
         tally = self._tallies[name]
         sources = bind(check, test, task.target, segment, self._plan, self._sources)
         params = msgspec.convert(test.params, check.params, strict=True)
+        skew = self._skew(task, segment) if check.time_based else None
         try:
             for subject in check.collect(params, *sources):
-                finding = self._subject(task, name, check, params, subject)
+                finding = self._subject(task, name, check, params, subject, skew)
                 mark = (int(finding.id, 16), finding.outcome)
                 if mark in tally.seen:
                     continue  # listed twice, as pages without a stable order do
                 tally.seen.add(mark)
                 tally.population += finding.outcome is not Outcome.NOT_APPLICABLE
+                tally.tested += finding.outcome in (Outcome.PASS, Outcome.FAIL)
                 yield finding
         except Unproven as error:
             yield self._of_target(task, name, f"population incomplete: {error.reason}", error.cites)
@@ -141,14 +146,29 @@ class _Judge:
             LOG.exception("check %s failed to collect", check.id)
             yield self._of_target(task, name, f"internal: {type(error).__name__} while collecting", ())
         read = (Citation(segment.name, lines) for source in sources for lines in source.read)
-        tally.empty_cites.setdefault(task.target, []).extend(read)
+        if not tally.population:
+            tally.empty_cites.setdefault(task.target, []).extend(islice(read, MOST_CITES))
 
-    def _subject(self, task: Task, name: str, check: Check, params: Any, subject: Subject) -> Finding:
+    def _skew(self, task: Task, segment: Segment) -> Unproven | None:
+        """Say how far the target's clock and ours differ, where its identity told the time and they differ too much."""
+        kind = self._sources[self._plan.target(task.target).type]
+        if not kind.identity:
+            return None
+        identity = Questions(segment, task.target, kind).ask(kind.identity)
+        theirs, ours = identity.record.server_time, identity.record.dated
+        if theirs is None or ours is None or abs(theirs - ours) <= MOST_SKEW:
+            return None
+        seconds = (theirs - ours).total_seconds()
+        return Unproven(f"the target's clock and ours differ by {seconds:+,.0f} seconds", [identity])
+
+    def _subject(
+        self, task: Task, name: str, check: Check, params: Any, subject: Subject, skew: Unproven | None
+    ) -> Finding:
         trail: list[Citation] = []
         judged = subject.judged(self._as_of, trail)
         basis, advice = check.basis, ""
         try:
-            self._fresh(name, subject)
+            self._believable(name, subject, skew)
             verdict = check.evaluate(judged, params)
         except Unproven as error:
             outcome, message, cites = Outcome.ERROR, error.reason, error.cites or tuple(trail)
@@ -161,7 +181,10 @@ class _Judge:
             cites = verdict.cites or tuple(trail)
         return self._finding(task, name, subject.resource, outcome, message, cites, basis, advice)
 
-    def _fresh(self, name: str, subject: Subject) -> None:
+    def _believable(self, name: str, subject: Subject, skew: Unproven | None) -> None:
+        """Raise where the clocks differ, or an answer is older than the test allows."""
+        if skew is not None:
+            raise skew
         limit = self._tests[name][1].max_age
         if limit is None:
             return
@@ -196,7 +219,7 @@ class _Judge:
         return self._finding(task, name, self._target(task), Outcome.ERROR, message, cites, basis, "")
 
     def _target(self, task: Task) -> Resource:
-        region = task.shard if task.shard not in ("main", "account") else ""
+        region = task.shard if task.shard not in ("main", "account", REGIONS) else ""
         return Resource("target", task.id if region else task.target, region=region)
 
     def _finding(

@@ -65,11 +65,6 @@ class Counts(msgspec.Struct, kw_only=True):
         for name in self.__struct_fields__:
             setattr(self, name, getattr(self, name) + getattr(other, name))
 
-    @property
-    def population(self) -> int:
-        """Every subject that is in scope."""
-        return self.passed + self.fail + self.error + self.manual
-
 
 class Procedure(msgspec.Struct, frozen=True, kw_only=True):
     """How a test was done, in words for the person who has to rely on it."""
@@ -168,7 +163,6 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
     previous_run: PreviousRun | None
     scope: tuple[ScopeItem, ...]
     disclaimer: str = DISCLAIMER
-    what_if: bool = False
 
 
 class ClaimCounts(msgspec.Struct, kw_only=True):

@@ -17,13 +17,25 @@ from auditor.plan import Plan, Task, region_tasks
 from auditor.questions import RegionShards, SourceType
 from auditor.results import ScopeItem
 
+REGIONS = "regions"
+"""The shard that stands for all regions of a target, where nobody knows which these are."""
+
 
 class Reached(msgspec.Struct, frozen=True):
-    """A task, and why nothing can be judged from it ("" where it can)."""
+    """A task, and why nothing can be judged from it ("" where it can).
+
+    `segment` is the task whose segment says so, where this one has none: its findings stand there.
+    """
 
     task: Task
     problem: str = ""
     cites: tuple[Citation, ...] = ()
+    segment: str = ""
+
+    @property
+    def findings(self) -> str:
+        """The name of its findings file."""
+        return f"{self.segment or self.task.id}.jsonl"
 
     @property
     def item(self) -> ScopeItem:
@@ -78,15 +90,15 @@ def _one(evidence: Path, task: Task, kind: SourceType) -> Reached:
 
 
 def _regions(evidence: Path, task: Task, kind: SourceType, account: Reached) -> Iterator[Reached]:
-    tests = Task(target=task.target, shard=task.shard, tests=task.region_tests)
+    unknown = Task(target=task.target, shard=REGIONS, tests=task.region_tests)
     if account.problem:
-        yield Reached(tests, account.problem, account.cites)
+        yield Reached(unknown, account.problem, account.cites, task.id)
         return
     segment = Segment.read(evidence / f"{task.id}.jsonl")
     try:
         shards, cites = read_regions(Questions(segment, task.target, kind), kind)
     except Unproven as error:
-        yield Reached(tests, f"the regions could not be listed: {error.reason}", error.cites)
+        yield Reached(unknown, f"the regions could not be listed: {error.reason}", error.cites, task.id)
         return
     finally:
         segment.release()
@@ -94,7 +106,7 @@ def _regions(evidence: Path, task: Task, kind: SourceType, account: Reached) -> 
         yield _one(evidence, region, kind)
     for name in shards.missing:
         missing = Task(target=task.target, shard=name, tests=task.region_tests)
-        yield Reached(missing, "is not a region that is enabled in this account", cites)
+        yield Reached(missing, "is not a region that is enabled in this account", cites, task.id)
     for name in shards.excluded:
         excluded = Task(target=task.target, shard=name, tests=())
-        yield Reached(excluded, f"excluded by the settings: {shards.reason}", cites)
+        yield Reached(excluded, f"excluded by the settings: {shards.reason}", cites, task.id)

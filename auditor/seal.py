@@ -111,10 +111,12 @@ def policy_sha256(run: Path) -> str:
 def latest_run(folder: Path) -> tuple[PreviousRun, int] | None:
     """Return the newest finished run in a folder, and its sequence number."""
     runs = sorted(path for path in folder.glob("*") if RUN_ID.fullmatch(path.name) and (path / MANIFEST).is_file())
-    if not runs:
-        return None
-    previous = PreviousRun(runs[-1].name, sha256_file(runs[-1] / MANIFEST))
-    return previous, _decode(runs[-1] / EVIDENCE).predicate.sequence
+    for run in reversed(runs):
+        try:
+            return PreviousRun(run.name, sha256_file(run / MANIFEST)), _decode(run / EVIDENCE).predicate.sequence
+        except EvidenceError:
+            continue  # a damaged run is nobody's predecessor, and must not keep others from running
+    return None
 
 
 def _decode(path: Path) -> EvidenceStatement:

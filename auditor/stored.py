@@ -37,7 +37,10 @@ class StoredRun:
         for path in sorted(self._findings.glob("*.jsonl"), key=lambda path: path.name.encode()):
             with path.open("rb") as handle:
                 for line in handle:
-                    yield decoder.decode(line)
+                    try:
+                        yield decoder.decode(line)
+                    except msgspec.DecodeError as error:
+                        raise EvidenceError(f"{path.name}: not a line of findings: {error}") from None
 
     def fragment(self, citation: Citation) -> JSON:
         """Return the cited value out of the first cited line; None where it is not there."""

@@ -73,13 +73,14 @@ def run_task(task: Task, context: Context) -> Done:
         stack.callback(segment.release)
         recorders = {name: _recorder(name, task, segment, context, stack) for name in names}
         wrong = _identify(task, segment, context, recorders)
+        problems = [wrong]
         regions = RegionShards(())
         if not wrong:
             regions = _regions(task, segment, context, recorders)
-            for name in task.tests:
-                _collect(task, name, segment, context, recorders)
+            problems = [_collect(task, name, segment, context, recorders) for name in task.tests]
+        problem = "; ".join(filter(None, problems))
         closed_at = context.clock()
-        segment.close(complete=not wrong, error=wrong, at=closed_at)
+        segment.close(complete=not problem, error=context.redactor.text(problem), at=closed_at)
         return Done(task, closed_at, segment.answers, segment.subjects, regions)
 
 
@@ -146,8 +147,8 @@ def _regions(task: Task, segment: Segment, context: Context, recorders: Mapping[
         return RegionShards(())
 
 
-def _collect(task: Task, name: str, segment: Segment, context: Context, recorders: Mapping[str, Recorder]) -> None:
-    """Ask everything one test wants to know, and list its population. What it makes of the answers is judged later."""
+def _collect(task: Task, name: str, segment: Segment, context: Context, recorders: Mapping[str, Recorder]) -> str:
+    """Ask everything one test wants to know, and list its population; return why that could not be done to its end."""
     test = context.tests[name]
     check = context.checks[test.check]
     sources = bind(check, test, task.target, segment, context.plan, context.sources, recorders)
@@ -158,6 +159,8 @@ def _collect(task: Task, name: str, segment: Segment, context: Context, recorder
     except Cancelled:
         raise
     except Unproven as error:
-        LOG.info("%s: %s: population incomplete: %s", task.id, name, error.reason)
-    except Exception:  # boundary: judging meets the same mistake, and makes a finding of it
+        return f"{name}: population incomplete: {error.reason}"
+    except Exception as error:  # boundary: judging meets the same mistake, and makes a finding of it
         LOG.exception("%s: check %s failed to collect", task.id, check.id)
+        return f"{name}: internal: {type(error).__name__}"
+    return ""

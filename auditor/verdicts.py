@@ -85,7 +85,7 @@ def _test(test: Test, planned: PlannedTest, tally: Tally, check: Check) -> TestR
             cannot_prove=check.cannot_prove,
         ),
         population=tally.population,
-        tested=counts.passed + counts.fail,
+        tested=tally.tested,
         counts=counts,
         reasons=tuple(reasons),
     )
@@ -96,6 +96,12 @@ def _claim(pack: Pack, claim: Claim, tests: Sequence[TestResult]) -> ClaimResult
     reasons += [f"not tested: {words}" for words in claim.not_tested]
     if not tests:
         reasons.append("no test bears on this claim")
+    names = {test.id for test in tests}
+    reasons += [
+        f"waiver {waiver.id} is not applied: this version judges without waivers"
+        for waiver in pack.waivers
+        if waiver.test in names
+    ]
     return ClaimResult(
         id=claim.id,
         statement=claim.statement,

@@ -36,7 +36,7 @@ class Ended:
 
 def environment(**more: str) -> dict[str, str]:
     """The environment of a process: ours, without what would colour its output or lend it credentials."""
-    unwanted = ("AWS_", "PG", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "COVERAGE_")
+    unwanted = ("AWS_", "PG", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "COVERAGE_", "PYTHONUNBUFFERED")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(unwanted)}
     return {**kept, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error::ResourceWarning", **more}
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 from xml.etree import ElementTree as ET
 
 import msgspec
+import psycopg
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse, HeadersDict
 from botocore.exceptions import ReadTimeoutError
 from botocore.httpsession import URLLib3Session
@@ -36,8 +37,8 @@ PORTAL = b"<html><head><title>Please sign in</title></head><body>Welcome to the 
 class Harness(Protocol):
     """One source, to be asked over recorded bytes."""
 
-    def record(self, operation: Operation, params: Mapping[str, Any]) -> None:
-        """Ask the world once more and keep the bytes."""
+    def record(self, operation: Operation, params: Mapping[str, Any]) -> int:
+        """Ask the world once more and keep the bytes; return in how many pieces they came (pages, statements)."""
 
     def tampered(self, operation: Operation, params: Mapping[str, Any], page: int, fault: Fault) -> list[Reply] | None:
         """Ask over the kept bytes, with a fault in one page; None where this fault does not exist for them."""
@@ -90,7 +91,7 @@ class AwsHarness:
         assert isinstance(settings, AwsTarget)
         self._connection = AwsConnection(msgspec.structs.replace(settings, max_attempts=1), opening)
 
-    def record(self, operation: Operation, params: Mapping[str, Any]) -> None:
+    def record(self, operation: Operation, params: Mapping[str, Any]) -> int:
         kept = self._kept.setdefault(key(operation.name, params), [])
 
         def send(request: AWSPreparedRequest) -> AWSResponse:
@@ -100,6 +101,7 @@ class AwsHarness:
 
         self._send = send
         list(self._connection.ask(operation, params))
+        return len(kept)
 
     def tampered(self, operation: Operation, params: Mapping[str, Any], page: int, fault: Fault) -> list[Reply] | None:
         kept = list(self._kept[key(operation.name, params)])
@@ -225,7 +227,8 @@ class _PostgresTransport(Transport):
     """The real thing, unless a fault is set."""
 
     fault: Fault | None = None
-    texts: list[bytes] = field(default_factory=list)
+    tampered: int = 0
+    statement: int = 0
 
     def dial(self, host: str, port: int, timeout: float) -> wire.Connection:
         if self.fault == "refuse":
@@ -234,17 +237,20 @@ class _PostgresTransport(Transport):
         return _Tampered(real, self.fault) if self.fault else real
 
     def fetch(self, answer: Callable[[], bytes]) -> bytes:
+        self.statement += 1
+        if self.fault is None or self.statement != self.tampered + 1:
+            return super().fetch(answer)
         if self.fault == "timeout":
-            raise SourceFailure("57014", "canceling statement due to statement timeout")
+            raise psycopg.errors.QueryCanceled("canceling statement due to statement timeout")
         if self.fault == "refuse":
-            return b"{}"
+            raise psycopg.errors.InsufficientPrivilege("permission denied")
         raw = super().fetch(answer)
         if self.fault == "break":
             return PORTAL
         if self.fault == "truncate":
             return raw[: len(raw) // 2]
         if self.fault in ("mistype_word", "mistype_number"):
-            return _mistype_json(raw, self.fault) or b""
+            return _mistype_json(raw, self.fault) or raw
         return raw
 
 
@@ -265,14 +271,16 @@ class PostgresHarness:
         settings = msgspec.structs.replace(settings, timeout=0.5)  # a fault that leaves the server waiting is no news
         self._connection = PostgresConnection(settings, opening)
 
-    def record(self, operation: Operation, params: Mapping[str, Any]) -> None:
-        """Nothing is kept."""
+    def record(self, operation: Operation, params: Mapping[str, Any]) -> int:
+        """Count the statements; nothing is kept."""
+        self._transport.fault, self._transport.statement = None, 0
+        list(self._connection.ask(operation, params))
+        return max(1, self._transport.statement)
 
     def tampered(self, operation: Operation, params: Mapping[str, Any], page: int, fault: Fault) -> list[Reply] | None:
-        del page
         if fault == "mistype_number" and operation.name.startswith("wire."):
             return None
-        self._transport.fault = fault
+        self._transport.fault, self._transport.tampered, self._transport.statement = fault, page, 0
         return list(self._connection.ask(operation, params))
 
     def close(self) -> None:

@@ -11,6 +11,7 @@ import pytest
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 
 from auditor.model import Outcome
+from auditor.sources.aws.target import AwsTarget
 from tests import paging_aws_words as words
 from tests.audit_fixture import REGION, SHORT_LIVED, Audited, account, asking, audit, canned, retry_at_once, sign_in
 from tests.aws_malformed import IDENTITY, PORTAL, READERS, XML
@@ -280,3 +281,21 @@ def test_an_external_id_that_is_not_set_is_an_error(aws: PagingAws, tmp_path: Pa
         audit(aws, tmp_path, "ebs", "expiry", **ROLE), "secret: environment variable EXTERNAL_ID is not set"
     )
     assert aws.requests == []
+
+
+@pytest.mark.parametrize("role", [None, ROLE["role_arn"]])
+def test_a_mistake_of_ours_is_no_answer_of_aws(aws: PagingAws, role: str | None) -> None:
+    """It goes on to the recorder, which writes `internal` and keeps the traceback in the log."""
+
+    def transport(_: AWSPreparedRequest) -> AWSResponse:
+        raise ZeroDivisionError
+
+    with asking(aws, transport=transport, role_arn=role) as ask, pytest.raises(ZeroDivisionError):
+        ask("sts.get_caller_identity")
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:1", "http://localhost:1", "http://[::1]:1", "https://example.com"])
+def test_an_endpoint_is_encrypted_or_loopback(url: str) -> None:
+    assert AwsTarget(account_id="123456789012", endpoint_url=url).endpoint_url == url
+    with pytest.raises(ValueError, match="http:// is only for loopback"):
+        AwsTarget(account_id="123456789012", endpoint_url="http://example.com")

@@ -112,7 +112,9 @@ GOOD = [
     ("sdb.list_domains", DOMAINS.format("<DomainName>a</DomainName><DomainName>b</DomainName>")),
     (  # what botocore reads from a header is nothing in the body
         "s3.get_bucket_lifecycle_configuration",
-        RULE.format("").replace("<Rule>", "<{0}><a/></{0}><Rule>".format("TransitionDefaultMinimumObjectSize")),
+        RULE.format("").replace(
+            "<Rule>", "<{0}><a/></{0}><Rule>".format("x-amz-transition-default-minimum-object-size")
+        ),
     ),
     ("iam.get_credential_report", REPORT.format("dXNlcixhcm4=")),
     *[("ec2.describe_instance_types", SPEED.format(number)) for number in ("2.5", "3", "-0.1", "1e3", "2.5E-7")],

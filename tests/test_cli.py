@@ -190,10 +190,11 @@ def test_fifteen_mistakes_in_three_files_are_told_in_fifteen_lines(tmp_path: Pat
 
 
 def test_hostile_names_in_mistakes_command_no_terminal(tmp_path: Path, shell: Shell) -> None:
-    (tmp_path / "\x1b[31m.yaml").write_text('{"a\\e]0;x\\a\\u202e\\n": 1}')
-    shown = shell("policy", "validate", "\x1b[31m.yaml")
+    (tmp_path / "\x1b[31m\x07\u202e.yaml").write_text('{"a\\e]0;x\\a\\u202e\\n": 1}')
+    shown = shell("policy", "validate", "\x1b[31m\x07\u202e.yaml")
     assert shown.code == 2
     assert "unknown key 'a\\u001b]0;x\\u0007\\u202e\\u000a'" in shown.err
+    assert shown.err.startswith("\\u001b[31m\\u0007\\u202e.yaml:1:")
     assert not set(shown.err) & set("\x1b\x07\u202e")
 
 

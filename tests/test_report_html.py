@@ -144,7 +144,6 @@ def test_claims_carry_their_words_and_everything_around_them(browser: Browser, r
         expect(page.locator("#registers")).not_to_contain_text("Subservice")
         for text in ("sha256sum -c SHA256SUMS", "this version makes no signature", "auditor evaluate RUN", "c3c3c3"):
             expect(page.locator("#verify")).to_contain_text(text)
-        expect(page.locator(".what-if")).to_have_count(0)
         levels = page.locator("h1, h2, h3, h4, h5").evaluate_all("all => all.map(one => Number(one.tagName[1]))")
         assert all(after <= before + 1 for before, after in pairwise(levels)), "a heading is left out"
         assert page.locator("[id]").evaluate_all("all => all.length - new Set(all.map(one => one.id)).size") == 0
@@ -278,7 +277,7 @@ def test_names_stay_text_and_cannot_break_the_page(browser: Browser, tmp_path: P
     )
     registers = Registers(cuecs=({HOSTILE: [HOSTILE]},), subservice_organizations=({"name": "w" * 2000},))
     scope = (ScopeItem(target=HOSTILE, task="t" * 2000, reached=False, error=HOSTILE),)
-    head = a_head(claim, organization=f"{HOSTILE}{ACTING}", scope=scope, registers=registers, what_if=True)
+    head = a_head(claim, organization=f"{HOSTILE}{ACTING}", scope=scope, registers=registers)
     fragment = {"key</script><!--<script>": f"\u2028{HOSTILE}{ACTING}"}
     path = write(Stored(head, [hostile], lambda _: fragment), tmp_path / "report.html")
     for width in (390, 1280):
@@ -293,7 +292,6 @@ def test_names_stay_text_and_cannot_break_the_page(browser: Browser, tmp_path: P
             expect(page.locator(".source")).to_contain_text("JavaScript:alert(3)")
             expect(page.locator(".source a")).to_have_count(0)
             expect(page.locator("img")).to_have_count(0)
-            expect(page.locator(".what-if")).to_contain_text("not the result of run")
             assert page.locator("script:not([type])").count() == 1
             assert page.evaluate("document.documentElement.scrollWidth") == width
     text = path.read_text(encoding="utf-8")

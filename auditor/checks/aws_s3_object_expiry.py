@@ -80,10 +80,13 @@ def _covers(rule: Answer, prefix: str) -> bool:
     """Whether the rule is in force for every object under the prefix."""
     if rule.get("/Status", Literal["Enabled", "Disabled"]) == "Disabled":
         return False
-    if not rule.has("/Filter"):
-        if not rule.has("/Prefix"):
-            raise Unproven("a lifecycle rule has neither a filter nor a prefix", [rule])
+    if rule.has("/Filter") is rule.has("/Prefix"):
+        raise Unproven("a lifecycle rule has not exactly one of a filter and a prefix", [rule])
+    if rule.has("/Prefix"):
         return prefix.startswith(rule.get("/Prefix", str))
+    _require_known(rule, "/Filter")
+    if len(rule.get("/Filter", dict)) > 1:
+        raise Unproven("a lifecycle rule's filter has more than one member, so nobody knows which counts", [rule])
     if _is_partial(rule, "/Filter"):
         return False
     if not rule.has("/Filter/And"):

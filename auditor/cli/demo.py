@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import signal
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from auditor.sandbox.world import World
 
 WORLDS = ("healthy", "broken")
+MEANT_FOR_OTHERS = re.compile(r"AWS_|BOTO|PG[A-Z]|(HTTPS?|ALL|NO)_PROXY$", re.IGNORECASE)
+"""Variables of a developer's shell that would send the demo elsewhere, or lend it his own credentials."""
 
 
 @click.command(name="demo")
@@ -52,6 +56,8 @@ def command(
     out = console(color=options.wants_color(no_color=no_color))
     try:
         with running(world) as started:
+            for name in [name for name in os.environ if MEANT_FOR_OTHERS.match(name)]:
+                del os.environ[name]
             os.environ.update(started.environment)
             everything: dict[str, tuple[str, ...]] = {"claims": (), "tests": (), "checks": (), "targets": ()}
             code = audit(
@@ -59,7 +65,8 @@ def command(
             )
             if keep_running:
                 out.print("\n" + how_to_reach(started), soft_wrap=True)
-                signal.pause()
+                with suppress(KeyboardInterrupt):
+                    signal.pause()
             return code
     except SandboxError as error:
         raise UsageError(Problem(str(error))) from None
@@ -74,5 +81,16 @@ def pack() -> Path:
 def how_to_reach(world: World) -> str:
     """Return the environment and the command with which anybody can audit a running world."""
     exports = [f"export {name}={shlex.quote(value)}" for name, value in sorted(world.environment.items())]
+    config = world.config.read_text(encoding="utf-8").rstrip()
     command = f"auditor run -c {shlex.quote(str(world.config))} --policies {shlex.quote(str(pack()))}"
-    return "\n".join(["The world is still up. In another terminal:", *exports, command, "Ctrl-C here ends it."])
+    return "\n".join(
+        [
+            f"{world.config}:",
+            config,
+            "",
+            "The world is still up. In another terminal:",
+            *exports,
+            command,
+            "Ctrl-C here ends it.",
+        ]
+    )

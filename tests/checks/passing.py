@@ -184,9 +184,9 @@ SYSTEMS = [
     System(
         "passwords in a table",
         postgres_password_kdf.CHECK,
-        {"table": "public.user", "column": "password", "min_bits": 256, "accept": ACCEPT | ARGON2},
+        {"table": "public.auth_user", "column": "password", "min_bits": 256, "accept": ACCEPT | ARGON2},
         {
-            question("sql.password_kdf", table="public.user", column="password"): summary(
+            question("sql.password_kdf", table="public.auth_user", column="password"): summary(
                 pbkdf2(), group("argon2id", memory_kib=19_456, iterations=2, parallelism=1)
             ),
         },
@@ -194,7 +194,13 @@ SYSTEMS = [
     System(
         "passwords by a function",
         postgres_password_kdf.CHECK,
-        {"function": "audit.kdf", "min_bits": 256, "accept": ACCEPT},
+        {
+            "table": "public.auth_user",
+            "column": "password",
+            "function": "audit.kdf",
+            "min_bits": 256,
+            "accept": ACCEPT,
+        },
         {question("sql.password_kdf_function", function="audit.kdf"): {"definition": {}} | summary(pbkdf2())},
     ),
 ]

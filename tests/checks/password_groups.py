@@ -27,7 +27,9 @@ def pbkdf2(iterations: int = 390_000, **changed: Any) -> dict[str, Any]:
 
 
 def given(accept: Any = ACCEPT, min_bits: Any = 256, **where: Any) -> Any:
-    return params(CHECK, accept=accept, min_bits=min_bits, **(where or {"table": "public.user", "column": "password"}))
+    return params(
+        CHECK, accept=accept, min_bits=min_bits, **({"table": "public.auth_user", "column": "password"} | where)
+    )
 
 
 def summary(*groups: Any, **changed: Any) -> dict[str, Any]:

@@ -215,7 +215,6 @@ PART = [
     pytest.param("exports", filtered(Prefix="exports/"), id="narrower by the slash"),
     pytest.param("", filtered(Prefix="exports/"), id="whole bucket, one prefix"),
     pytest.param("exports/", filtered(Tag=TAG), id="tag"),
-    pytest.param("exports/", filtered(Prefix="exports/", Tag=TAG), id="prefix and tag at once"),
     pytest.param("exports/", filtered(ObjectSizeGreaterThan=1), id="greater than"),
     pytest.param("exports/", filtered(ObjectSizeGreaterThan=0), id="greater than nothing"),
     pytest.param("exports/", filtered(ObjectSizeLessThan=1 << 40), id="less than"),
@@ -224,12 +223,8 @@ PART = [
     pytest.param("exports/", filtered(And={"Tags": [TAG, TAG]}), id="and, tags without a prefix"),
     pytest.param("exports/", filtered(And={"Prefix": "exports/", "ObjectSizeGreaterThan": 0}), id="and, greater than"),
     pytest.param("exports/", filtered(And={"Prefix": "exports/", "ObjectSizeLessThan": 9}), id="and, less than"),
-    pytest.param("exports/", filtered(And={"Prefix": "exports/"}, Tag=TAG), id="and, a tag beside it"),
     pytest.param("exports/", {"Prefix": "exports/2024/"}, id="legacy, narrower"),
     pytest.param("exports/", {"Prefix": "export/"}, id="legacy, similar"),
-    pytest.param(
-        "exports/", {"Prefix": "exports/", "Filter": {"Prefix": "tmp/"}}, id="a filter beside a legacy prefix"
-    ),
 ]
 
 

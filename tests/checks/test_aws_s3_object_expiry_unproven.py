@@ -115,9 +115,20 @@ def test_a_condition_that_s3_adds_one_day_is_not_taken_for_none(place: str, name
     assert caught.value.cites == (Citation("literal", (1, 1), "/Rules/1"),)
 
 
-def test_a_rule_with_neither_filter_nor_prefix_is_unproven() -> None:
-    bare = {"Status": "Enabled", "Expiration": {"Days": 1}}
-    with pytest.raises(Unproven, match="has neither a filter nor a prefix") as caught:
+@pytest.mark.parametrize(
+    ("where", "reason"),
+    [
+        ({}, "not exactly one of a filter and a prefix"),
+        ({"Filter": {}, "Prefix": "other/"}, "not exactly one of a filter and a prefix"),
+        ({"Filter": {"Prefix": "exports/"}, "Prefix": "exports/"}, "not exactly one of a filter and a prefix"),
+        ({"Filter": {"Prefix": "other/", "And": {"Prefix": ""}}}, "more than one member"),
+        ({"Filter": {"Prefix": "exports/", "Tag": {"Key": "a", "Value": "b"}}}, "more than one member"),
+    ],
+)
+def test_a_rule_that_contradicts_itself_is_unproven(where: dict[str, object], reason: str) -> None:
+    """S3 takes exactly one (facts of its API): which of two counts, nobody knows."""
+    bare = {"Status": "Enabled", "Expiration": {"Days": 1}, **where}
+    with pytest.raises(Unproven, match=reason) as caught:
         judge(rules(rule(expire(1), abort(1)), bare))
     assert caught.value.cites == (Citation("literal", (1, 1), "/Rules/1"),)
 

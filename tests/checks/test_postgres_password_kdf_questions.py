@@ -14,7 +14,7 @@ from auditor.model import Citation, Unproven, Unreadable
 from tests.checks.asking import DENIED, InMemory, drop, params, put, question, unreadable
 from tests.checks.password_groups import ACCEPT, given, group, pbkdf2, summary
 
-TABLE = question("sql.password_kdf", table="public.user", column="password")
+TABLE = question("sql.password_kdf", table="public.auth_user", column="password")
 FUNCTION = question("sql.password_kdf_function", function="audit.password_kdf")
 
 
@@ -35,15 +35,15 @@ def test_every_group_is_a_subject_of_its_own() -> None:
         group("null", None, salt=None, users=2),
     ]
     subjects = collected(summary(*groups))
-    assert [(subject.resource.id, subject.resource.name) for subject in subjects] == [
-        ("public.auth_user.password/django:pbkdf2_sha256:iterations=390000:256", "1,200 users"),
-        ("public.auth_user.password/django:pbkdf2_sha256:iterations=260000:256", "14 users"),
-        ("public.auth_user.password/django:pbkdf2_sha256:iterations=390000:128", "3 users"),
-        ("public.auth_user.password/django:pbkdf2_sha256:iterations=390000:256:unsalted", "1 users"),
-        ("public.auth_user.password/django:argon2id:memory_kib=102400,iterations=2,parallelism=8:256", "2 users"),
-        ("public.auth_user.password/django:django_md5:128", "5 users"),
-        ("public.auth_user.password/django:unusable", "4 users"),
-        ("public.auth_user.password/none:null", "2 users"),
+    assert [subject.resource.id for subject in subjects] == [
+        "public.auth_user.password/django:pbkdf2_sha256:iterations=390000:256",
+        "public.auth_user.password/django:pbkdf2_sha256:iterations=260000:256",
+        "public.auth_user.password/django:pbkdf2_sha256:iterations=390000:128",
+        "public.auth_user.password/django:pbkdf2_sha256:iterations=390000:256:unsalted",
+        "public.auth_user.password/django:argon2id:memory_kib=102400,iterations=2,parallelism=8:256",
+        "public.auth_user.password/django:django_md5:128",
+        "public.auth_user.password/django:unusable",
+        "public.auth_user.password/none:null",
     ]
     assert {subject.resource.type for subject in subjects} == {"postgres.password-group"}
     verdicts = [CHECK.evaluate(subject, given()).outcome for subject in subjects]
@@ -52,7 +52,7 @@ def test_every_group_is_a_subject_of_its_own() -> None:
 
 @pytest.mark.parametrize(
     ("where", "asked"),
-    [({"table": "public.user", "column": "password"}, TABLE), ({"function": "audit.password_kdf"}, FUNCTION)],
+    [({"table": "public.auth_user", "column": "password"}, TABLE), ({"function": "audit.password_kdf"}, FUNCTION)],
     ids=["table", "function"],
 )
 def test_one_question_is_asked(where: dict[str, str], asked: Any) -> None:
@@ -142,6 +142,15 @@ def test_what_the_statement_does_not_say_of_a_group_is_an_error_of_that_group(na
         assert CHECK.evaluate(second, given()).outcome == "not_applicable"
 
 
+@pytest.mark.parametrize("other", ["public.old_users.password", "app.auth_user.password", "public.auth_user.digest"])
+def test_a_function_that_counts_another_table_proves_nothing(other: str) -> None:
+    schema, table, column = other.split(".")
+    body = summary(pbkdf2())
+    body["summary"] |= {"schema": schema, "table": table, "column": column}
+    with pytest.raises(Unproven, match=f"it counts {other}, but the policy names public.auth_user.password"):
+        collected(body, function="audit.password_kdf")
+
+
 # --- parameters -------------------------------------------------------------------------------------------------------
 
 
@@ -149,17 +158,18 @@ def test_what_the_statement_does_not_say_of_a_group_is_an_error_of_that_group(na
     "where",
     [
         {},
-        {"table": "public.user"},
+        {"table": "public.auth_user"},
         {"column": "password"},
-        {"table": "public.user", "column": "password", "function": "audit.password_kdf"},
+        {"function": "audit.password_kdf"},
         {"function": "audit.password_kdf", "column": "password"},
+        {"table": "public.auth_user", "column": ""},
         {"table": "user", "column": "password"},
         {"table": "a.b.c", "column": "password"},
-        {"function": "password_kdf"},
-        {"function": "audit.password_kdf", "where": "is_active"},
+        {"table": "public.auth_user", "column": "password", "function": "password_kdf"},
+        {"table": "public.auth_user", "column": "password", "where": "is_active"},
     ],
 )
-def test_parameters_name_either_a_column_or_a_function(where: dict[str, Any]) -> None:
+def test_parameters_always_name_the_column(where: dict[str, Any]) -> None:
     with pytest.raises(msgspec.ValidationError):
         params(CHECK, accept=ACCEPT, min_bits=256, **where)
 

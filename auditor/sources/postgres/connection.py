@@ -34,7 +34,7 @@ class Transport:
         return wire.dial_tcp(host, port, timeout)
 
     def fetch(self, answer: Callable[[], bytes]) -> bytes:
-        """Return the text that a statement answers."""
+        """Return the text that one statement answers; psycopg's errors pass through."""
         return answer()
 
 
@@ -45,7 +45,7 @@ class PostgresConnection:
         self._target = target
         self._folder = opening.folder
         self._transport: Transport = opening.transport or Transport()
-        self._sql = SqlSession(target, opening)
+        self._sql = SqlSession(target, opening, self._transport.fetch)
 
     def ask(self, operation: Operation, params: Mapping[str, Any]) -> Iterator[Reply]:
         """Ask one question: a probe of an endpoint, or a statement."""
@@ -58,7 +58,7 @@ class PostgresConnection:
                 transcript = self._probe(operation.name, params)
                 raw, body = transcript.received, {"hex": transcript.received.hex(), "parsed": transcript.parsed}
             else:
-                raw = self._transport.fetch(self._statement(operation.name, params))
+                raw = self._statement(operation.name, params)()
                 body = _decode(raw, REQUIRED[operation.name])
         except SourceFailure as error:
             raw = error.received if isinstance(error, wire.ProbeError) else b""
