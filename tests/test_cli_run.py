@@ -234,7 +234,7 @@ def test_what_the_settings_point_at_but_is_not_there_is_named(
 ) -> None:
     folder = policy(tmp_path / "pack", ("kdf", "postgres-tls"), ("mtls", "postgres-client-certificate"))
     text = (folder / "p.yaml").read_text()
-    kdf = '"check": "postgres-password-kdf", "params": {"function": "a.b", "min_bits": 256, "accept": {}}'
+    kdf = '"check": "postgres-password-kdf", "params": {"table": "a.b", "column": "c", "min_bits": 256, "accept": {}}'
     (folder / "p.yaml").write_text(text.replace('"check": "postgres-tls"', kdf))
     with closed_port() as port:
         settings(tmp_path, database("db", port, **target))

@@ -23,6 +23,21 @@ EVERYWHERE: dict[str, Any] = {"id": "e", "check": "boxes-locked-everywhere"}
 REPORT: dict[str, Any] = {"id": "r", "check": "report-fine"}
 
 
+WAIVERS = [
+    {
+        "id": "w",
+        "test": "t",
+        "resource": "b0",
+        "reason": "it is empty",
+        "ticket": "T-1",
+        "requested_by": "a@example.com",
+        "approved_by": "b@example.com",
+        "approved_on": "2026-11-01",
+        "expires": "2027-01-01",
+    }
+]
+
+
 def boxes(*closed: int) -> list[dict[str, Any]]:
     return [{"id": f"b{index}", "closed": bool(value)} for index, value in enumerate(closed)]
 
@@ -188,6 +203,46 @@ def test_a_datum_is_as_old_as_it_says_itself(tmp_path: Path) -> None:
     stale = audit(World(), tmp_path / "b", claim("c", {**REPORT, "max_age": "P3D"}))
     assert stale.claim().verdict == "unproven"
     assert "stale: report()" in stale.findings()[0].message
+
+
+@pytest.mark.parametrize(
+    ("seconds", "verdict"), [(0, "supported"), (60, "supported"), (61, "unproven"), (-61, "unproven")]
+)
+def test_where_the_clocks_differ_no_date_is_believed(tmp_path: Path, seconds: int, verdict: str) -> None:
+    world = World(boxes(1), skew=timedelta(seconds=seconds))
+    result = audit(world, tmp_path, claim("c", {**LOCKED, "check": "boxes-dated"}), claim("d", {**LOCKED, "id": "u"}))
+    assert result.claim("c").verdict == verdict
+    assert result.claim("d").verdict == "supported"  # it compares no dates
+    if verdict == "unproven":
+        assert f"differ by {seconds:+} seconds" in result.claim("c").reasons[0]
+
+
+def test_every_task_stands_in_the_scope_once_and_findings_only_where_a_segment_is(tmp_path: Path) -> None:
+    for name, world, target in (
+        ("denied", World(boxes(1), errors={"regions": DENIED}), {}),
+        ("missing", World(boxes(1)), {"only": ["north", "atlantis"]}),
+        ("wrong", World(boxes(1), owner="somebody else"), {}),
+    ):
+        result = audit(world, tmp_path / name, claim("c", EVERYWHERE, REPORT), **target)
+        tasks = [item.task for item in result.head.run.scope]
+        assert len(tasks) == len(set(tasks)), tasks
+        segments = {path.name for path in (result.run / "evidence").iterdir()}
+        assert {path.name for path in (result.run / "findings").iterdir()} <= segments
+
+
+def test_a_segment_says_why_it_is_not_complete(tmp_path: Path) -> None:
+    world = World(boxes(1, 1), pages=2, errors={"boxes page 2": DENIED})
+    result = audit(world, tmp_path, claim("c", LOCKED))
+    closing = lines(result.run / "evidence/s.main.jsonl")[-1]
+    assert closing["complete"] is False
+    assert "population incomplete" in closing["error"]
+
+
+def test_a_waiver_that_is_not_applied_is_said(tmp_path: Path) -> None:
+    """Until waivers are applied, a policy that has one must not look as if they were."""
+    result = audit(World(boxes(0)), tmp_path, claim("c", LOCKED), waivers=WAIVERS)
+    assert result.claim().verdict == "refuted"
+    assert any("waiver w is not applied" in reason for reason in result.claim().reasons)
 
 
 def test_what_is_deselected_is_said_and_never_a_pass(tmp_path: Path) -> None:

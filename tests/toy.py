@@ -49,6 +49,7 @@ class World:
     before: Callable[[str], None] = lambda _: None
     asked: Counter[str] = field(default_factory=Counter)
     clock: dt.datetime = NOW
+    skew: dt.timedelta = dt.timedelta(0)
 
     @cached_property
     def locks(self) -> dict[str, bool]:
@@ -97,6 +98,7 @@ class ShelfConnection:
             body=None if failure else body,
             attempts=(Attempt(start, 200),),
             error=failure,
+            server_time=self._world.clock + self._world.skew,
             last=last,
         )
 
@@ -173,7 +175,7 @@ def evaluate_report(subject: Subject, params: Params) -> Verdict:  # noqa: ARG00
     return passed("is fine") if subject.report.get("/Fine", bool) else failed("is not fine")
 
 
-def check(name: str, shard: Any, *, report: bool = False) -> Check:
+def check(name: str, shard: Any, *, report: bool = False, time_based: bool = False) -> Check:
     return Check(
         id=name,
         title=name,
@@ -186,6 +188,7 @@ def check(name: str, shard: Any, *, report: bool = False) -> Check:
         population="every box",
         proves="that it is locked",
         cannot_prove=("what is in it",),
+        time_based=time_based,
     )
 
 
@@ -195,6 +198,7 @@ CHECKS = {
         check("boxes-locked", "target"),
         check("boxes-locked-everywhere", "region"),
         check("report-fine", "account", report=True),
+        check("boxes-dated", "target", time_based=True),
     )
 }
 
@@ -231,7 +235,9 @@ def plugins(world: World) -> Plugins:
     return Plugins(CHECKS, {"shelf": source(world)}, {"json": json_report.REPORT})
 
 
-def audit(world: World, folder: Path, *claims: dict[str, Any], selection: Any = None, **target: Any) -> Result:
+def audit(
+    world: World, folder: Path, *claims: dict[str, Any], selection: Any = None, waivers: Any = (), **target: Any
+) -> Result:
     """Audit the toy world with these claims by the real engine."""
     folder.mkdir(parents=True, exist_ok=True)
     found = plugins(world)
@@ -241,7 +247,9 @@ def audit(world: World, folder: Path, *claims: dict[str, Any], selection: Any = 
     loaded = settings.load(config, found.sources)
     file = {"version": 1, "id": "toys", "title": "Toys?", "source": {"title": "T", "url": "https://example.com"}}
     (folder / "pack").mkdir(exist_ok=True)
-    (folder / "pack" / "toys.yaml").write_text(yaml.safe_dump({**file, "claims": list(claims)}))
+    (folder / "pack" / "toys.yaml").write_text(
+        yaml.safe_dump({**file, "claims": list(claims), "waivers": list(waivers)})
+    )
     targets = plan.declare(loaded, found.sources)
     pack = policy.load(folder / "pack", found.checks, plan.selectors(targets, found.sources))
     job = Audit(

@@ -54,18 +54,18 @@ def command(
     except ImportError as error:
         raise UsageError(Problem(f"the demo needs {error.name}: pip install 'auditor[sandbox]'")) from None
     out = console(color=options.wants_color(no_color=no_color))
+    for name in [name for name in os.environ if MEANT_FOR_OTHERS.match(name)]:
+        del os.environ[name]
     try:
         with running(world) as started:
-            for name in [name for name in os.environ if MEANT_FOR_OTHERS.match(name)]:
-                del os.environ[name]
             os.environ.update(started.environment)
             everything: dict[str, tuple[str, ...]] = {"claims": (), "tests": (), "checks": (), "targets": ()}
             code = audit(
                 started.config, pack(), output, formats, "threads:16", fail_on, everything, verbose, no_color=no_color
             )
             if keep_running:
-                out.print("\n" + how_to_reach(started), soft_wrap=True)
                 with suppress(KeyboardInterrupt):
+                    out.print("\n" + how_to_reach(started), soft_wrap=True)
                     signal.pause()
             return code
     except SandboxError as error:

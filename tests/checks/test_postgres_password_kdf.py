@@ -68,8 +68,8 @@ def judge(body: Any, accept: Any = ACCEPT, min_bits: int = 256) -> Verdict:
             {"argon2id": {"memory_kib": 1}},
             256,
             "argon2id, memory_kib 19,455, iterations 1, parallelism 1, 256 bits",
-            "OWASP asks for argon2id with at least memory_kib 47,104, iterations 1, parallelism 1 or memory_kib 19,456, "
-            "iterations 2, parallelism 1 today",
+            "OWASP asks for argon2id with at least memory_kib 47,104, iterations 1, parallelism 1 "
+            "or memory_kib 19,456, iterations 2, parallelism 1 today",
             id="argon2id below advice in two parts",
         ),
         pytest.param(

@@ -33,7 +33,7 @@ SELECT json_build_object(
 SETTINGS = ("row_security = off", "search_path = pg_catalog")
 GRACE_SECONDS = 2.0
 """How much longer than the server's own statement_timeout we wait before we hang up."""
-UNSET: Mapping[str, str] = {"hostaddr": "", "options": "", "password": "", "passfile": os.devnull}
+UNSET: Mapping[str, str] = {"hostaddr": "", "options": "", "password": "", "passfile": f"{os.devnull}/none"}
 """What libpq would else take from PGHOSTADDR, PGOPTIONS, PGPASSWORD and ~/.pgpass: another server, another secret."""
 
 

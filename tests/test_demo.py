@@ -1,0 +1,42 @@
+"""`auditor demo` as a person runs it, in a shell that is set up for something else."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+SHELL = {
+    "AWS_SESSION_TOKEN": "the-token-of-somebody",
+    "AWS_PROFILE": "no-such-profile",
+    "PGHOSTADDR": "192.0.2.1",
+    "HTTP_PROXY": "http://127.0.0.1:9",
+}
+
+
+def test_demo_exits_as_run_does_and_leaves_the_world_up_as_long_as_it_is_wanted(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "auditor", "demo", "--world", "healthy", "--keep-running", "-o", str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, **SHELL}) as demo:
+        assert demo.stdout is not None
+        seen = []
+        for line in demo.stdout:
+            seen.append(line.rstrip())
+            if line.startswith("Ctrl-C"):
+                break
+        demo.send_signal(signal.SIGINT)
+        demo.stdout.read()
+    said = "\n".join(seen)
+    assert demo.returncode == 0, said
+    assert "7 claims: 7 supported" in said
+    assert "targets:" in said  # its auditor.yaml
+    assert "export AWS_ACCESS_KEY_ID=" in said
+    assert "auditor run -c" in said
+    (run,) = [path for path in tmp_path.iterdir() if path.is_dir()]
+    assert (run / "report.html").is_file()
+
+
+def test_demo_of_the_broken_world_can_be_shown_without_failing(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "auditor", "demo", "--world", "broken", "-o", str(tmp_path), "-f", "json"]
+    assert subprocess.run([*command, "--fail-on", "never"], capture_output=True, check=False).returncode == 0
