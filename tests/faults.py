@@ -229,6 +229,7 @@ class _PostgresTransport(Transport):
     fault: Fault | None = None
     tampered: int = 0
     statement: int = 0
+    changed: bool = True
 
     def dial(self, host: str, port: int, timeout: float) -> wire.Connection:
         if self.fault == "refuse":
@@ -250,7 +251,9 @@ class _PostgresTransport(Transport):
         if self.fault == "truncate":
             return raw[: len(raw) // 2]
         if self.fault in ("mistype_word", "mistype_number"):
-            return _mistype_json(raw, self.fault) or raw
+            mistyped = _mistype_json(raw, self.fault)
+            self.changed = mistyped is not None
+            return mistyped or raw
         return raw
 
 
@@ -281,7 +284,9 @@ class PostgresHarness:
         if fault == "mistype_number" and operation.name.startswith("wire."):
             return None
         self._transport.fault, self._transport.tampered, self._transport.statement = fault, page, 0
-        return list(self._connection.ask(operation, params))
+        self._transport.changed = True
+        replies = list(self._connection.ask(operation, params))
+        return replies if self._transport.changed else None
 
     def close(self) -> None:
         self._connection.close()
