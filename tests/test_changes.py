@@ -223,3 +223,29 @@ def test_a_run_of_another_organization_is_passed_over(folder: Path) -> None:
     assert "since" not in run_again(folder).out
     (folder / "auditor.yaml").write_text(text)
     assert f"since {run.name}: " in last_lines(run_again(folder))[1]
+
+
+def test_an_older_run_whose_statement_is_broken_is_said_in_one_line(folder: Path) -> None:
+    run_again(folder)
+    (run,) = runs(folder / "reports")
+    text = (folder / "auditor.yaml").read_text()
+    (folder / "auditor.yaml").write_text(text.replace("Explo", "Other"))
+    run_again(folder)
+    (folder / "auditor.yaml").write_text(text)
+    moved = run.rename(run.with_name(f"20200101T000000Z-{run.name[17:]}"))
+    (moved / seal.EVIDENCE).write_bytes(b"{")
+    last = last_lines(run_again(folder))[1]
+    assert last.startswith("what changed since the last run is unknown: ")
+    assert "is not an evidence statement" in last
+
+
+def test_every_format_is_written_named_and_sealed(folder: Path) -> None:
+    ended = auditor("run", "--policies", "pack", "-f", "html,junit,markdown,csv", cwd=folder)
+    (run,) = runs(folder / "reports")
+    names = ["report.json", "report.html", "report.junit.xml", "report.md", "report.csv"]
+    assert ended.out.splitlines()[-5:] == [f"reports/{run.name}/{name}" for name in names]
+    sealed = {line.split("  ")[1] for line in (run / seal.SUMS).read_text().splitlines()}
+    assert set(names) <= sealed
+    again = auditor("report", run, "-o", "again", "-f", "html,junit,markdown,csv", cwd=folder)
+    assert again.code == 0
+    assert [(folder / "again" / name).read_bytes() for name in names] == [(run / name).read_bytes() for name in names]

@@ -219,4 +219,4 @@ def test_findings_are_read_once_and_memory_does_not_grow_with_them() -> None:
             assert reads == 1
 
     peak(10)
-    assert peak(5_000) < 1.3 * peak(1_000)
+    assert peak(1_600) < 1.3 * peak(400)
