@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 
@@ -16,7 +16,7 @@ from auditor.policy_rules import Selectors
 from auditor.results import Criterion, Reference
 from auditor.yamlfile import Document, convert, in_order, read
 
-__all__ = ["Claim", "Pack", "Policy", "Selectors", "Test", "criteria_of", "find_files", "json_schema", "load"]
+__all__ = ["Claim", "Pack", "Place", "Policy", "Selectors", "Test", "criteria_of", "find_files", "json_schema", "load"]
 
 Text = Annotated[str, msgspec.Meta(pattern=r"\S", description="text that says something")]
 Id = Annotated[
@@ -127,11 +127,22 @@ class Pack(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     registers: RegisterRows = RegisterRows()
 
 
+class Place(NamedTuple):
+    """Where something stands in a policy file: its path as it was given, and the line, from 1."""
+
+    file: str
+    line: int
+
+
 class Policy(msgspec.Struct, frozen=True):
-    """All files of a pack; `files` maps each file's name to its text, to be copied into the run as it is."""
+    """All files of a pack; `files` maps each file's name to its text, to be copied into the run as it is.
+
+    `places` says where each claim begins, by its id.
+    """
 
     packs: tuple[Pack, ...]
     files: dict[str, str]
+    places: dict[str, Place] = {}
 
     def claims(self) -> Iterator[tuple[Pack, Claim]]:
         """Every claim, with the file it stands in."""
@@ -161,6 +172,7 @@ def load(path: Path, checks: Mapping[str, Check], selectors: Selectors | None = 
     documents: list[Document] = []
     packs: list[Pack] = []
     files: dict[str, str] = {}
+    places: dict[str, Place] = {}
     problems: list[Problem] = []
     for file in find_files(path):
         document, found = read(file)
@@ -172,10 +184,16 @@ def load(path: Path, checks: Mapping[str, Check], selectors: Selectors | None = 
             if pack is not None:
                 packs.append(pack)
                 files[file.name] = document.text
+                places |= _places(document, pack)
     problems += rules.problems(documents, checks, selectors)
     if problems:
         raise UsageError(*in_order(problems))
-    return Policy(tuple(packs), files)
+    return Policy(tuple(packs), files, places)
+
+
+def _places(document: Document, pack: Pack) -> dict[str, Place]:
+    places = (document.place(("claims", index)) for index in range(len(pack.claims)))
+    return {claim.id: Place(document.file, place.line) for claim, place in zip(pack.claims, places, strict=True)}
 
 
 def json_schema(checks: Collection[Check]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import datetime as dt
 import hashlib
 import re
 from collections.abc import Iterable
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -108,15 +109,30 @@ def policy_sha256(run: Path) -> str:
     return hashlib.sha256(listing.encode()).hexdigest()
 
 
-def latest_run(folder: Path) -> tuple[PreviousRun, int] | None:
-    """Return the newest finished run in a folder, and its sequence number."""
-    runs = sorted(path for path in folder.glob("*") if RUN_ID.fullmatch(path.name) and (path / MANIFEST).is_file())
-    for run in reversed(runs):
-        try:
-            return PreviousRun(run.name, sha256_file(run / MANIFEST)), _decode(run / EVIDENCE).predicate.sequence
-        except EvidenceError:
-            continue  # a damaged run is nobody's predecessor, and must not keep others from running
+def latest_run(folder: Path, *, organization: str | None = None) -> tuple[PreviousRun, int] | None:
+    """Return the newest finished run in a folder (of an organization, where one is named), and its sequence number.
+
+    Of runs that began in the same second, the one with the highest sequence number is the newest. A damaged run is
+    nobody's predecessor, and does not keep others from running.
+    """
+    runs = (path for path in folder.glob("*") if RUN_ID.fullmatch(path.name) and (path / MANIFEST).is_file())
+    for _, of_second in groupby(sorted(runs, reverse=True), key=lambda run: run.name.partition("-")[0]):
+        found = [
+            (scope.sequence, run)
+            for run in of_second
+            if (scope := _scope(run)) is not None and organization in (None, scope.organization)
+        ]
+        if found:
+            sequence, newest = max(found)
+            return PreviousRun(newest.name, sha256_file(newest / MANIFEST)), sequence
     return None
+
+
+def _scope(run: Path) -> Scope | None:
+    try:
+        return _decode(run / EVIDENCE).predicate
+    except EvidenceError:
+        return None
 
 
 def _decode(path: Path) -> EvidenceStatement:

@@ -28,7 +28,7 @@ def command(run: Path, output: Path, formats: str, fail_on: str, no_color: bool)
     The sealed files are compared with their digests first. The findings are the same to the byte; RUN is not touched.
     """
     from auditor import plugins
-    from auditor.cli import logs, screen
+    from auditor.cli import logs, screen, workflow_commands
     from auditor.engine import Plugins, evaluate
     from auditor.redact import Redactor
     from auditor.sources.clock import utcnow
@@ -39,6 +39,7 @@ def command(run: Path, output: Path, formats: str, fail_on: str, no_color: bool)
     logs.set_up(0, Redactor(), output / "auditor.log")
     head = evaluate(run, output, found, chosen, utcnow)
     console = screen.console(color=options.wants_color(no_color=no_color))
-    screen.show_claims(console, head)
-    screen.show_files(console, [output / found.reports[name].filename for name in chosen])
+    with workflow_commands.paused():
+        screen.show_claims(console, head)
+        screen.show_files(console, [output / found.reports[name].filename for name in chosen])
     return options.exit_code(head, fail_on)

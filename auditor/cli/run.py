@@ -79,7 +79,7 @@ def audit(
 ) -> int:
     """Carry out one audit as the command line describes it; `auditor demo` does exactly this as well."""
     from auditor import executors, plan, plugins
-    from auditor.cli import inputs, logs, screen
+    from auditor.cli import earlier, inputs, logs, screen, workflow_commands
     from auditor.engine import Audit, Plugins
     from auditor.redact import Redactor
 
@@ -102,6 +102,7 @@ def audit(
     redactor = Redactor()
     logs.set_up(verbose, redactor, output / "auditor.log")
     color = options.wants_color(no_color=no_color)
+    previous = earlier.find(output, loaded.organization)
     with screen.progress(color=color) as progress:
         audit = Audit(
             settings=loaded,
@@ -118,8 +119,11 @@ def audit(
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
     console = screen.console(color=color)
-    screen.show_claims(console, head)
-    screen.show_files(console, [run / found.reports[name].filename for name in chosen])
+    with workflow_commands.paused():
+        screen.show_claims(console, head)
+        screen.show_files(console, [run / found.reports[name].filename for name in chosen])
+    workflow_commands.show(head, pack)
+    earlier.show(console, previous, run)
     return options.exit_code(head, fail_on)
 
 

@@ -1,0 +1,50 @@
+"""What changed since the last run of the same organization in the same output folder, in one line.
+
+It is a service to the reader: whatever is wrong with the earlier run is said, and never fails the one that is done.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import msgspec
+from rich.console import Console
+
+from auditor import changes, engine, seal
+from auditor.model import EvidenceError
+from auditor.wording import harmless
+
+LOG = logging.getLogger(__name__)
+_TROUBLE = (EvidenceError, OSError, msgspec.MsgspecError, UnicodeError)
+
+
+class Unknown(msgspec.Struct, frozen=True):
+    """There are earlier runs, but which is the last of this organization cannot be told."""
+
+    reason: str
+
+
+def find(output: Path, organization: str) -> Path | Unknown | None:
+    """Return the folder of the last run; to be asked before the next one begins."""
+    try:
+        latest = seal.latest_run(output, organization=organization)
+    except _TROUBLE as error:
+        return Unknown(str(error))
+    return output / latest[0].id if latest else None
+
+
+def show(console: Console, previous: Path | Unknown | None, run: Path) -> None:
+    """Print what changed between two runs; nothing after the first one."""
+    if previous is not None:
+        console.print(harmless(_in_words(previous, run)), soft_wrap=True)
+
+
+def _in_words(previous: Path | Unknown, run: Path) -> str:
+    if isinstance(previous, Unknown):
+        return f"what changed since the last run is unknown: {previous.reason}"
+    try:
+        return changes.in_words(changes.compare(engine.open_run(previous), engine.open_run(run)))
+    except _TROUBLE as error:
+        LOG.info("comparing with %s", previous, exc_info=True)
+        return f"what changed since {previous.name} is unknown: {error}"
