@@ -19,9 +19,18 @@ import msgspec
 
 from auditor.answers import Answer
 from auditor.model import JSON
-from auditor.questions import Failure, Opening, Operation, Reply, SecretRef, SourceFailure, SourceType
+from auditor.questions import Opening, Operation, Reply, SecretRef, SourceFailure, SourceType
 from auditor.sources.clock import utcnow
-from auditor.sources.http import Https, Received, check_base_url, describe_status, next_link, read_json, stated_message
+from auditor.sources.http import (
+    Https,
+    Received,
+    check_base_url,
+    describe_status,
+    next_link,
+    read_json,
+    refuse,
+    stated_message,
+)
 
 API_VERSION = "2026-03-10"
 PER_PAGE = 100
@@ -159,35 +168,29 @@ class GithubConnection:
         seen: set[str] = set()
         while url is not None:
             seen.add(url)
-            reply, url = self._page(operation, url)
-            if url in seen:
-                yield _unending(reply)
-                return
+            reply, url = self._page(operation, url, seen)
             yield reply
 
     def close(self) -> None:
         """Close every connection."""
         self._https.close()
 
-    def _page(self, operation: GithubOperation, url: str) -> tuple[Reply, str | None]:
-        """Return one page, and the URL of the next."""
+    def _page(self, operation: GithubOperation, url: str, seen: set[str]) -> tuple[Reply, str | None]:
+        """Return one page, and the URL of the next; `seen` are those that were asked for."""
         following: list[str] = []
 
         def read(received: Received) -> JSON:
             body = _read(operation, received)
-            if operation.items and (link := next_link(received)):
-                following.append(link)
-            return {"items": body} if operation.items else body
+            if not operation.items:
+                return body
+            link = next_link(received)
+            if link in seen:
+                refuse("the next page is one that was read before, so the pages never end")
+            following.extend([] if link is None else [link])
+            return {"items": body}
 
         reply = self._https.get(url, read).reply
-        if reply.status != "ok" or not following:
-            return reply, None
-        return msgspec.structs.replace(reply, last=False), following[0]
-
-
-def _unending(reply: Reply) -> Reply:
-    failure = Failure("malformed", "the next page is one that was read before, so the pages never end")
-    return msgspec.structs.replace(reply, status="error", body=None, error=failure, last=True)
+        return (msgspec.structs.replace(reply, last=False), following[0]) if following else (reply, None)
 
 
 def _read(operation: GithubOperation, received: Received) -> JSON:
