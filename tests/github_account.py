@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import requests
+
 from auditor.questions import Opening, Reply, SecretRef
 from auditor.sandbox.github import GithubSimulator
 from auditor.sandbox.github_world import GithubWorld, Invitation, Organization, Person, Token
 from auditor.sources.github import OPERATIONS, GithubConnection, GithubTarget
+from tests.faults import Exchange, response_of
 
+API = "https://api.github.com"
+JSON_TYPE = {"Content-Type": "application/json; charset=utf-8"}
 SECRET = "canary_pat_11AB/+=@'%7f"
 OWNER = Person(login="ada", id=1, role="admin")
 
@@ -78,3 +84,24 @@ def source(url: str, *, secret: str = SECRET, transport: Any = None, name: str =
         yield Source(connection, slept)
     finally:
         connection.close()
+
+
+class Canned:
+    """A transport that gives written answers, one after another, and keeps what it was sent."""
+
+    def __init__(self, *answers: Exchange | Exception) -> None:
+        self._answers = list(answers)
+        self.sent: list[requests.PreparedRequest] = []
+
+    def __call__(self, request: requests.PreparedRequest, **how: Any) -> requests.Response:
+        assert how["timeout"]
+        self.sent.append(request)
+        answer = self._answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return response_of(answer)
+
+
+def answer(body: Any, status: int = 200, **headers: str) -> Exchange:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Exchange(status, {**JSON_TYPE, **named}, body if isinstance(body, bytes) else json.dumps(body).encode())

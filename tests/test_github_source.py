@@ -3,45 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import socket
-from collections.abc import Mapping
 from typing import Any
 
 import pytest
 import requests
 
-from auditor.answers import Answer
 from auditor.questions import SecretRef, SourceFailure
 from auditor.sandbox.github import NOT_AN_OWNER
-from auditor.sources.github import GithubTarget, contradiction, seconds_to_wait
+from auditor.sources.github import GithubTarget
 from auditor.sources.http import Received, next_link
-from tests.faults import Exchange, response_of
-from tests.github_account import OWNER, SECRET, github, organization, people, source
-
-JSON_TYPE = {"Content-Type": "application/json; charset=utf-8"}
-API = "https://api.github.com"
-
-
-class Canned:
-    """A transport that gives written answers, one after another, and keeps what it was sent."""
-
-    def __init__(self, *answers: Exchange | Exception) -> None:
-        self._answers = list(answers)
-        self.sent: list[requests.PreparedRequest] = []
-
-    def __call__(self, request: requests.PreparedRequest, **how: Any) -> requests.Response:
-        assert how["timeout"]
-        self.sent.append(request)
-        answer = self._answers.pop(0)
-        if isinstance(answer, Exception):
-            raise answer
-        return response_of(answer)
-
-
-def answer(body: Any, status: int = 200, **headers: str) -> Exchange:
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Exchange(status, {**JSON_TYPE, **named}, body if isinstance(body, bytes) else json.dumps(body).encode())
+from tests.faults import Exchange
+from tests.github_account import API, SECRET, Canned, answer, github, organization, people, source
 
 
 def asked(canned: Canned, operation: str = "members", **params: Any) -> tuple[str, str]:
@@ -323,93 +296,3 @@ def test_a_closed_port_is_unreachable() -> None:
         port = listener.getsockname()[1]
     with source(f"http://127.0.0.1:{port}") as one:
         assert one.error("membership") == ("unreachable", "127.0.0.1 cannot be reached: Connection refused")
-
-
-# Limits
-
-
-def test_the_secondary_limit_is_waited_for() -> None:
-    with github(organization()) as server, source(server.url) as one:
-        server.secondary = [7, None]
-        reply = one.one("membership")
-    assert reply.status == "ok"
-    assert one.slept == [7, 120]
-
-
-def test_waiting_ends_with_the_budget() -> None:
-    with github(organization()) as server, source(server.url) as one:
-        server.secondary = [None] * 9
-        code, message = one.error("membership")
-        assert code == "rate_limit"
-        assert "a wait of 240 s is beyond the 300 s a task may wait" in message
-        assert one.slept == [60, 120]
-        server.secondary = [200]
-        assert one.error("membership")[0] == "rate_limit"  # one budget for all questions
-    assert server.calls.total() == 4
-
-
-def test_the_primary_limit_is_waited_for_within_the_budget() -> None:
-    with github(organization(), limit=1) as server, source(server.url) as one:
-        assert one.one("membership").status == "ok"
-        code, message = one.error("membership")
-        assert (code, "beyond" in message) == ("rate_limit", True)
-        server.reset_at -= 3500
-
-        def sleep(seconds: float) -> None:
-            one.slept.append(seconds)
-            server.used.clear()
-
-        one.connection._https._sleep = sleep
-        reply = one.one("membership")
-    assert reply.status == "ok"
-    assert [attempt.reason for attempt in reply.attempts] == ["rate_limit", ""]
-    assert 90 < one.slept[0] <= 102
-
-
-DATE = "Mon, 23 Nov 2026 12:00:00 GMT"
-NOON = 1795435200
-
-
-@pytest.mark.parametrize(
-    ("status", "headers", "message", "expected"),
-    [
-        (403, {"retry-after": "30"}, "", 30.0),
-        (429, {"retry-after": "0"}, "", 0.0),
-        (403, {"x-ratelimit-remaining": "0", "x-ratelimit-reset": str(NOON + 9), "date": DATE}, "", 10.0),
-        (403, {"x-ratelimit-remaining": "0", "x-ratelimit-reset": str(NOON - 9), "date": DATE}, "", 1.0),
-        (429, {}, "", 60.0),
-        (403, {}, "You have exceeded a secondary rate limit", 60.0),
-        (403, {"x-ratelimit-remaining": "12"}, "Resource not accessible", None),
-        (403, {"retry-after": "-1"}, "", None),
-        (403, {"retry-after": "²"}, "", None),
-        (401, {"retry-after": "30"}, "", None),
-        (503, {"retry-after": "30"}, "", None),
-    ],
-)
-def test_how_long_to_wait(status: int, headers: Mapping[str, str], message: str, expected: float | None) -> None:
-    received = Received(status, headers, json.dumps({"message": message}).encode())
-    assert seconds_to_wait(received, 1) == expected
-
-
-# Identity and parameters
-
-
-@pytest.mark.parametrize(("login", "expected"), [("explo", None), ("EXPLO", None), ("other", "declared organization")])
-def test_another_organization_is_the_wrong_target(login: str, expected: str | None) -> None:
-    found = contradiction(Answer.literal({"organization": "explo"}), Answer.literal({"organization": {"login": login}}))
-    assert (found is None) is (expected is None)
-    assert found is None or found.startswith(expected or "")
-
-
-def test_a_parameter_that_is_not_in_the_table_is_refused() -> None:
-    with source(API, transport=Canned()) as one:
-        for params in ({"filter": "2fa"}, {"page": 2}):
-            with pytest.raises(ValueError, match="does not know"):
-                one.ask("members", **params)
-
-
-def test_who_asks_is_one_call() -> None:
-    with github(organization()) as server, source(server.url) as one:
-        body = one.one("membership").body
-    assert (body["role"], body["state"], body["user"]["id"]) == ("admin", "active", OWNER.id)
-    assert server.calls.total() == 1

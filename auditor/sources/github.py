@@ -106,7 +106,7 @@ _ROWS = (
     GithubOperation(
         name="organization",
         summary="The organization and, for its owners, what it requires of its members.",
-        permission="fine-grained token: Administration: read; classic token: admin:org; of an owner",
+        permission="an owner's token; classic: admin:org; fine-grained: GitHub lists no permission for it",
         path="/orgs/{organization}",
         shape=_Organization,
     ),
