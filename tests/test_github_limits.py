@@ -35,6 +35,14 @@ def test_waiting_ends_with_the_budget() -> None:
     assert server.calls.total() == 4
 
 
+def test_a_limit_that_never_ends_is_not_hammered() -> None:
+    with github(organization()) as server, source(server.url) as one:
+        server.secondary = [0] * 99
+        assert one.error("membership")[0] == "rate_limit"
+    assert server.calls.total() == 5
+    assert one.slept == [1, 1, 1, 1]
+
+
 def test_the_primary_limit_is_waited_for_within_the_budget() -> None:
     with github(organization(), limit=1) as server, source(server.url) as one:
         assert one.one("membership").status == "ok"
@@ -61,7 +69,7 @@ NOON = 1795435200
     ("status", "headers", "message", "expected"),
     [
         (403, {"retry-after": "30"}, "", 30.0),
-        (429, {"retry-after": "0"}, "", 0.0),
+        (429, {"retry-after": "0"}, "", 1.0),
         (403, {"x-ratelimit-remaining": "0", "x-ratelimit-reset": str(NOON + 9), "date": DATE}, "", 10.0),
         (403, {"x-ratelimit-remaining": "0", "x-ratelimit-reset": str(NOON - 9), "date": DATE}, "", 1.0),
         (429, {}, "", 60.0),

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -11,6 +14,7 @@ import requests
 
 from auditor.questions import SecretRef, SourceFailure
 from auditor.sandbox.github import NOT_AN_OWNER
+from auditor.sources import http
 from auditor.sources.github import GithubTarget
 from auditor.sources.http import Received, next_link
 from tests.faults import Exchange
@@ -296,3 +300,49 @@ def test_a_closed_port_is_unreachable() -> None:
         port = listener.getsockname()[1]
     with source(f"http://127.0.0.1:{port}") as one:
         assert one.error("membership") == ("unreachable", "127.0.0.1 cannot be reached: Connection refused")
+
+
+@contextmanager
+def saying(*parts: bytes) -> Iterator[str]:
+    """Run a server that says this to its first caller, and yields its URL; after the last part it falls silent."""
+    done = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(b"".join(parts))
+                if not parts:
+                    done.wait(5)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            done.set()
+            thread.join()
+
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+
+
+@pytest.mark.parametrize(
+    ("said", "code"),
+    [
+        ((HEAD, b"Content-Length: 100\r\n\r\n[]"), "malformed"),
+        ((HEAD, b"Transfer-Encoding: chunked\r\n\r\n2\r\n[]\r\n"), "malformed"),
+        ((HEAD, b"Content-Encoding: gzip\r\nContent-Length: 2\r\n\r\n[]"), "malformed"),
+        ((b"SSH-2.0-OpenSSH\r\n",), "unreachable"),
+        ((b"HTTP/1.1",), "unreachable"),
+        ((), "timeout"),
+    ],
+)
+def test_what_is_cut_late_or_not_http_is_an_error(
+    said: tuple[bytes, ...], code: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Over a real socket, by the real adapter."""
+    monkeypatch.setattr(http, "READ_SECONDS", 0.3)
+    with saying(*said) as url, source(url) as one:
+        assert one.error("invitations")[0] == code

@@ -231,7 +231,7 @@ def seconds_to_wait(received: Received, attempt: int) -> float | None:
         return None
     after = received.headers.get("retry-after", "")
     if _is_count(after):
-        return float(after)
+        return max(1.0, float(after))
     reset = received.headers.get("x-ratelimit-reset", "")
     if received.headers.get("x-ratelimit-remaining") == "0" and _is_count(reset):
         now = received.server_time or utcnow()  # GitHub's own clock, where it says the time

@@ -30,6 +30,8 @@ from auditor.sources.clock import utcnow
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 CONNECT_SECONDS, READ_SECONDS, BODY_SECONDS = 10.0, 30.0, 120.0
 """Longest wait for a connection, for the next bytes, and for a whole body."""
+MOST_ATTEMPTS = 5
+"""However short the waits: a server that never gives in is not to be hammered."""
 MOST_BYTES = 32 * 1024 * 1024
 LONGEST_MESSAGE = 500
 _CHUNK = 64 * 1024
@@ -145,6 +147,7 @@ class Https:
                 failure = Failure(error.code, textwrap.shorten(error.message, LONGEST_MESSAGE, placeholder=" …"))
             attempts.append(Attempt(at, received.status if received else 0, failure.code if failure else ""))
             wait = self._patience(received, len(attempts)) if received and failure else None
+            wait = None if len(attempts) == MOST_ATTEMPTS else wait
             if failure is None or wait is None:
                 break
             if not self._may_wait(wait):
