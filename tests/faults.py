@@ -6,6 +6,7 @@ the same bytes again with one of them refused, broken, cut, mistyped or late. A 
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -15,6 +16,8 @@ from xml.etree import ElementTree as ET
 
 import msgspec
 import psycopg
+import requests
+import requests.adapters
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse, HeadersDict
 from botocore.exceptions import ReadTimeoutError
 from botocore.httpsession import URLLib3Session
@@ -24,6 +27,7 @@ from auditor.questions import Connection, Opening, Operation, Reply, SourceFailu
 from auditor.sources.aws.connection import AwsConnection
 from auditor.sources.aws.operations import AwsOperation
 from auditor.sources.aws.target import AwsTarget
+from auditor.sources.github import GithubConnection, GithubTarget
 from auditor.sources.postgres import wire
 from auditor.sources.postgres.connection import PostgresConnection, Transport
 from auditor.sources.postgres.target import PostgresTarget
@@ -292,7 +296,84 @@ class PostgresHarness:
         self._connection.close()
 
 
-HARNESSES: dict[str, Callable[[Context, str, str], Harness]] = {"aws": AwsHarness, "postgres": PostgresHarness}
+class GithubHarness:
+    """GitHub, over HTTP responses."""
+
+    def __init__(self, context: Context, target: str, shard: str) -> None:
+        settings = next(one.settings for one in context.settings.targets if one.id == target)
+        self._adapter = requests.adapters.HTTPAdapter()
+        self._kept: dict[str, list[Exchange]] = {}
+        self._send: Callable[..., requests.Response] = self._adapter.send
+        opening = Opening(
+            shard=shard,
+            secret=context.secret,
+            conceal=lambda _: None,
+            folder=context.settings.folder,
+            transport=lambda request, **how: self._send(request, **how),  # noqa: PLW0108 - as above
+        )
+        assert isinstance(settings, GithubTarget)
+        self._connection = GithubConnection(settings, opening, sleep=lambda _: None)
+
+    def record(self, operation: Operation, params: Mapping[str, Any]) -> int:
+        kept = self._kept.setdefault(key(operation.name, params), [])
+
+        def send(request: requests.PreparedRequest, **how: Any) -> requests.Response:
+            response = self._adapter.send(request, **how)
+            kept.append(Exchange(response.status_code, dict(response.headers), response.content))
+            return response
+
+        self._send = send
+        list(self._connection.ask(operation, params))
+        return len(kept)
+
+    def tampered(self, operation: Operation, params: Mapping[str, Any], page: int, fault: Fault) -> list[Reply] | None:
+        kept = list(self._kept[key(operation.name, params)])
+        changed = None if fault == "timeout" else _change_json(kept[page], fault)
+        if fault != "timeout" and changed is None:
+            return None
+        served = iter(range(len(kept)))
+
+        def send(request: requests.PreparedRequest, **how: Any) -> requests.Response:
+            del how
+            index = next(served)
+            if index == page and changed is None:
+                raise requests.exceptions.ReadTimeout(request=request)
+            return response_of(changed if index == page and changed is not None else kept[index])
+
+        self._send = send
+        return list(self._connection.ask(operation, params))
+
+    def close(self) -> None:
+        self._connection.close()
+        self._adapter.close()
+
+
+def response_of(exchange: Exchange) -> requests.Response:
+    """Return what a requests adapter makes of an answer."""
+    response = requests.Response()
+    response.status_code = exchange.status
+    response.headers.update(exchange.headers)
+    response.raw = io.BytesIO(exchange.body)
+    return response
+
+
+def _change_json(exchange: Exchange, fault: Fault) -> Exchange | None:
+    headers = {name: value for name, value in exchange.headers.items() if name.lower() != "content-length"}
+    if fault == "refuse":
+        return Exchange(403, headers, b"[]" if exchange.body.startswith(b"[") else b"{}")
+    if fault == "break":
+        return Exchange(200, {**headers, "Content-Type": "text/html"}, PORTAL)
+    if fault == "truncate":
+        return Exchange(exchange.status, headers, exchange.body[: len(exchange.body) // 2])
+    body = _mistype_json(exchange.body, fault)
+    return None if body is None else Exchange(exchange.status, headers, body)
+
+
+HARNESSES: dict[str, Callable[[Context, str, str], Harness]] = {
+    "aws": AwsHarness,
+    "github": GithubHarness,
+    "postgres": PostgresHarness,
+}
 
 
 class Played:

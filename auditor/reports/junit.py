@@ -117,7 +117,6 @@ def _write_suite(out: IO[bytes], head: Head, claim: ClaimResult, cases: _Cases) 
         "criteria": ", ".join(f"{criterion.id} ({criterion.support})" for criterion in claim.criteria),
         "owner": claim.owner,
         "run": head.run.id,
-        "what if": "judged as of another time than the run's" if head.run.what_if else "",
         "disclaimer": head.run.disclaimer,
     }
     out.write((_open("testsuite", attributes) + "\n" + _properties(properties)).encode())

@@ -135,8 +135,6 @@ def _finding(finding: Finding) -> str:
 
 def _foot(head: Head) -> Iterator[str]:
     run = head.run
-    if run.what_if:
-        yield f"A what-if: not the result of run {name(run.id)}."
     tool = safe(f"{run.tool.name} {run.tool.version}", 80)
     yield f"Run {name(run.id)}, as of {run.as_of:%Y-%m-%d %H:%M:%S} UTC, by {tool}."
     yield f"_{safe(run.disclaimer, 1000)}_"

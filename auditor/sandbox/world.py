@@ -19,7 +19,11 @@ import yaml
 from auditor.sandbox.part import Expected, Part
 
 WORLDS = Path(__file__).with_name("worlds")
-PARTS = {"aws": "auditor.sandbox.aws:start_aws", "postgres": "auditor.sandbox.postgres_part:start_postgres"}
+PARTS = {
+    "aws": "auditor.sandbox.aws:start_aws",
+    "github": "auditor.sandbox.github:start_github",
+    "postgres": "auditor.sandbox.postgres_part:start_postgres",
+}
 """What starts each part, by the name of its file; imported when a world has one."""
 
 

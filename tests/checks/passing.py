@@ -12,6 +12,7 @@ from auditor.checks import (
     aws_ebs_volume_encryption,
     aws_s3_encryption,
     aws_s3_object_expiry,
+    github_mfa,
     postgres_client_certificate,
     postgres_password_kdf,
     postgres_tls,
@@ -88,6 +89,35 @@ SPLIT = {
 }
 LEGACY = {"Rules": [rule(expire(7), abort(7), {"Prefix": "exports"})]}
 PREFIX = {"Rules": [rule(expire(1), abort(1), filtered(Prefix="exports/"))]}
+OWNER = {
+    "state": "active",
+    "role": "admin",
+    "organization": {"id": 5, "login": "explo"},
+    "user": {"id": 1, "login": "ada"},
+}
+FLAG = {"id": 5, "login": "explo", "two_factor_requirement_enabled": True}
+ADA, BAO, ELSE = (
+    {"id": number, "login": name, "type": "User"} for number, name in ((1, "ada"), (2, "bao"), (3, "eve"))
+)
+
+
+def accounts(operation: str, *everybody: JSON) -> dict[Question, JSON]:
+    """The three lists of one kind of account, none of which is without MFA."""
+    return {
+        question(operation, filter="all"): list(everybody),
+        question(operation, filter="2fa_disabled"): [],
+        question(operation, filter="2fa_insecure"): [],
+    }
+
+
+GITHUB = {
+    TARGET: {"organization": "explo"},
+    question("organization"): FLAG,
+    question("membership"): OWNER,
+    **accounts("members", ADA, BAO),
+    **accounts("outside_collaborators", ELSE),
+    question("invitations"): [],
+}
 DB, PROXY = {"host": "db", "port": 5432}, {"host": "proxy", "port": 6432}
 
 
@@ -202,5 +232,12 @@ SYSTEMS = [
             "accept": ACCEPT,
         },
         {question("sql.password_kdf_function", function="audit.kdf"): {"definition": {}} | summary(pbkdf2())},
+    ),
+    System("accounts on GitHub", github_mfa.CHECK, {}, GITHUB),
+    System(
+        "accounts on GitHub, SMS allowed",
+        github_mfa.CHECK,
+        {"allow_insecure": True},
+        {asked: body for asked, body in GITHUB.items() if asked[1] != (("filter", "2fa_insecure"),)},
     ),
 ]
