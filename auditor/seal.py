@@ -109,18 +109,20 @@ def policy_sha256(run: Path) -> str:
     return hashlib.sha256(listing.encode()).hexdigest()
 
 
-def latest_run(folder: Path, *, organization: str | None = None) -> tuple[PreviousRun, int] | None:
+def latest_run(
+    folder: Path, *, organization: str | None = None, strict: bool = False
+) -> tuple[PreviousRun, int] | None:
     """Return the newest finished run in a folder (of an organization, where one is named), and its sequence number.
 
     Of runs that began in the same second, the one with the highest sequence number is the newest. A damaged run is
-    nobody's predecessor, and does not keep others from running.
+    nobody's predecessor, and does not keep others from running; `strict` raises `EvidenceError` for it instead.
     """
     runs = (path for path in folder.glob("*") if RUN_ID.fullmatch(path.name) and (path / MANIFEST).is_file())
     for _, of_second in groupby(sorted(runs, reverse=True), key=lambda run: run.name.partition("-")[0]):
         found = [
             (scope.sequence, run)
             for run in of_second
-            if (scope := _scope(run)) is not None and organization in (None, scope.organization)
+            if (scope := _scope(run, strict=strict)) is not None and organization in (None, scope.organization)
         ]
         if found:
             sequence, newest = max(found)
@@ -128,10 +130,12 @@ def latest_run(folder: Path, *, organization: str | None = None) -> tuple[Previo
     return None
 
 
-def _scope(run: Path) -> Scope | None:
+def _scope(run: Path, *, strict: bool) -> Scope | None:
     try:
         return _decode(run / EVIDENCE).predicate
     except EvidenceError:
+        if strict:
+            raise
         return None
 
 

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 
 from tests.world_runs import Audited, audited
+
+hypothesis.settings.register_profile("gate", deadline=None, derandomize=True)  # the same cases on every machine
+hypothesis.settings.load_profile("gate")
 
 
 @pytest.fixture(scope="session")

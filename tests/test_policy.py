@@ -369,7 +369,7 @@ def test_whatever_stands_where_is_accepted_or_told(
     tree = copy.deepcopy(FULL)
     for (*above, last), value in changes:
         with contextlib.suppress(KeyError, IndexError, TypeError):  # an earlier change took the place away
-            functools.reduce(operator.getitem, above, tree)[last] = value
+            functools.reduce(operator.getitem, above, tree)[last] = copy.deepcopy(value)  # or it could hold itself
     path = tmp_path_factory.getbasetemp() / "strange.yaml"
     path.write_text(json.dumps(tree))
     with contextlib.suppress(UsageError):

@@ -28,7 +28,7 @@ class Unknown(msgspec.Struct, frozen=True):
 def find(output: Path, organization: str) -> Path | Unknown | None:
     """Return the folder of the last run; to be asked before the next one begins."""
     try:
-        latest = seal.latest_run(output, organization=organization)
+        latest = seal.latest_run(output, organization=organization, strict=True)
     except _TROUBLE as error:
         return Unknown(str(error))
     return output / latest[0].id if latest else None
