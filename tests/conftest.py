@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 from collections.abc import Iterator
 
 import hypothesis
@@ -9,6 +11,9 @@ import pytest
 
 from tests.world_runs import Audited, audited
 
+if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell starts background jobs with SIGINT ignored; what we start would inherit that, and never be interrupted.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 hypothesis.settings.register_profile("gate", deadline=None, derandomize=True)  # the same cases on every machine
 hypothesis.settings.load_profile("gate")
 
