@@ -85,6 +85,9 @@ class Source(Protocol):
 class Check(msgspec.Struct, frozen=True, kw_only=True):
     """How to collect a population and how to judge one member of it. Two plain functions: it pickles by name.
 
+    `sources` names the types of source that `collect` is given, the task's own first; for each, the operations it may
+    ask with the least number of questions a complete population takes (0: as many as there are subjects). Nothing else
+    can be asked, so that what an audit needs to be allowed, and costs at least, is known beforehand.
     `population` says in words what the population is and where it comes from, `proves` what a pass shows, and
     `cannot_prove` the limits of the method: all three are printed beside every result. A `time_based` check compares
     dates, so it is an error where the target's clock and ours differ.
@@ -92,7 +95,7 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
 
     id: str
     title: str
-    sources: tuple[str, ...]
+    sources: Mapping[str, Mapping[str, int]]
     shard: Shard
     basis: Basis
     params: type[msgspec.Struct]
@@ -102,3 +105,13 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
     proves: str
     cannot_prove: tuple[str, ...]
     time_based: bool = False
+
+    @property
+    def target_type(self) -> str:
+        """The type of the targets that tests bind this check to: its first source."""
+        return next(iter(self.sources))
+
+    @property
+    def further_sources(self) -> tuple[str, ...]:
+        """The other types of source it reads, which a test binds under `with`."""
+        return tuple(self.sources)[1:]

@@ -260,8 +260,11 @@ def bind(
     recorders: Mapping[str, Any] | None = None,
 ) -> list[Questions]:
     """Return the sources a check asks: its own target first, then those its test binds under `with`."""
-    names = [target, *(test.with_[name] for name in check.sources[1:])]
-    return [Questions(segment, name, sources[plan.target(name).type], (recorders or {}).get(name)) for name in names]
+    names = [target, *(test.with_[name] for name in check.further_sources)]
+    return [
+        Questions(segment, name, sources[plan.target(name).type], (recorders or {}).get(name), frozenset(operations))
+        for name, operations in zip(names, check.sources.values(), strict=True)
+    ]
 
 
 def _example(finding: Finding) -> str:

@@ -141,6 +141,11 @@ def failed(message: str, *, advice: str = "") -> Verdict:
     return Verdict(Outcome.FAIL, message, advice)
 
 
+def manual(message: str, *, advice: str = "") -> Verdict:
+    """Judge that the evidence lives elsewhere, or needs an attestation."""
+    return Verdict(Outcome.MANUAL, message, advice)
+
+
 def not_applicable(message: str, *, advice: str = "") -> Verdict:
     """Judge that the subject is proved to be out of scope."""
     return Verdict(Outcome.NOT_APPLICABLE, message, advice)

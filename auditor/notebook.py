@@ -121,10 +121,21 @@ class Recorder:
 
 
 class Questions:
-    """The source as a check sees it: one target of one segment, asked live or replayed."""
+    """The source as a check sees it: one target of one segment, asked live or replayed.
 
-    def __init__(self, segment: Segment, target: str, kind: SourceType, recorder: Recorder | None = None) -> None:
+    `allowed` are the operations that the check declares; None: any, for the engine's own questions.
+    """
+
+    def __init__(
+        self,
+        segment: Segment,
+        target: str,
+        kind: SourceType,
+        recorder: Recorder | None = None,
+        allowed: frozenset[str] | None = None,
+    ) -> None:
         self._segment = segment
+        self._allowed = allowed
         self._target = target
         self._kind = kind
         self._recorder = recorder
@@ -152,7 +163,7 @@ class Questions:
 
     def ask_each(self, operation: str, questions: Iterable[Mapping[str, Any]], /) -> Iterator[Answer]:
         """Ask many questions, several at once; answers come in the order of the questions."""
-        row = self._kind.operations[operation]
+        row = self._row(operation)
         for batch in _batches(questions, self._recorder.batch if self._recorder else 1):
             prepared = [self._prepare(operation, params) for params in batch]
             if self._recorder is not None:
@@ -180,7 +191,7 @@ class Questions:
 
     def _prepare(self, operation: str, params: Mapping[str, Any]) -> tuple[Operation, dict[str, Any], Record | None]:
         """Resolve the parameters; the third part is the unreadable answer that stands in where one cannot be read."""
-        row = self._kind.operations[operation]
+        row = self._row(operation)
         try:
             resolved = {name: p.value() if isinstance(p, Reference) else p for name, p in params.items()}
         except Unreadable as error:
@@ -188,6 +199,11 @@ class Questions:
             reason = f"not asked, because a parameter cannot be read: {error.reason}"
             return row, {}, Record(origin.file, origin.lines[0], operation, "error", reason=reason)
         return row, resolved, None
+
+    def _row(self, operation: str) -> Operation:
+        if self._allowed is not None and operation not in self._allowed:
+            raise LookupError(f"the check asks {operation}, which it does not declare")
+        return self._kind.operations[operation]
 
     def _offsets(self, row: Operation, params: Mapping[str, Any]) -> tuple[int, ...] | None:
         return self._segment.asked(question_key(self._target, row.name, params))

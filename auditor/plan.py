@@ -147,10 +147,10 @@ def _bind(
     members = [
         target
         for target in targets
-        if target.type == check.sources[0] and not {target.id, target.type, *target.tags}.isdisjoint(test.targets)
+        if target.type == check.target_type and not {target.id, target.type, *target.tags}.isdisjoint(test.targets)
     ]
     if not members:
-        return (), f"no target of type {check.sources[0]} is {' or '.join(test.targets)}"
+        return (), f"no target of type {check.target_type} is {' or '.join(test.targets)}"
     for chosen, name in ((selection.claims, claim), (selection.tests, test.id), (selection.checks, check.id)):
         if chosen and name not in chosen:
             return (), "deselected on the command line"

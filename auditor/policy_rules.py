@@ -196,7 +196,7 @@ class _Test:
         bound = self._test.get("with", {})
         if not isinstance(bound, dict):
             return
-        further = check.sources[1:]
+        further = check.further_sources
         for source, target in bound.items():
             if source not in further:
                 there_is = or_known(source, further) or f"; it reads {one_of(check.sources)} only"
@@ -222,8 +222,8 @@ class _Test:
         if kind is None:
             hint = did_you_mean(name, {*known.ids, *known.types, *known.tags})
             yield self._problem(f"unknown target id, type or tag {quoted(name)}{hint}", "targets", index)
-        elif self._check is not None and kind in known.types and self._check.sources[0] not in (kind, name):
-            message = f"{self._check.id} reads {self._check.sources[0]} targets; {quoted(name)} is of type {kind}"
+        elif self._check is not None and kind in known.types and self._check.target_type not in (kind, name):
+            message = f"{self._check.id} reads {self._check.target_type} targets; {quoted(name)} is of type {kind}"
             yield self._problem(message, "targets", index)
 
 

@@ -7,9 +7,10 @@ body that cannot be trusted is a reply with status `error`, naming the cause.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal, Protocol
 
 import msgspec
@@ -55,11 +56,19 @@ class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):
     reason: str = ""
 
 
+class Allowance(msgspec.Struct, frozen=True):
+    """What a system's rate limit leaves: questions, of how many, until when. None where it does not say."""
+
+    remaining: int
+    limit: int | None = None
+    resets_at: dt.datetime | None = None
+
+
 class Reply(msgspec.Struct, frozen=True, kw_only=True):
     """What came back to one question, or one page of it.
 
     `body` is JSON, secrets already dropped at the pointers in `redacted`; `raw_sha256` is the digest of the bytes on
-    the wire; `last` says that no further page follows.
+    the wire; `last` says that no further page follows; `allowance` is for whoever plans a run, and is not evidence.
     """
 
     status: Status
@@ -72,6 +81,7 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
     server_time: dt.datetime | None = None
     redacted: tuple[str, ...] = ()
     last: bool = True
+    allowance: Allowance | None = None
 
 
 class Operation(msgspec.Struct, frozen=True, kw_only=True):
@@ -118,7 +128,8 @@ class SourceType(msgspec.Struct, frozen=True, kw_only=True):
     `name` is its `type` in auditor.yaml and `settings` the shape of its entry; `declare` gives what may be known of the
     target without any secret; `contradiction` compares that declaration with the identity the system itself proved, and
     says what differs (None: the right target); `fan_out` is the operation whose answer names the region shards, read by
-    `shards`.
+    `shards`. `denied` are how the codes of failures begin that mean a missing permission, and `grants` how to give
+    what is needed, by the name of a format (`auditor permissions --format`).
     """
 
     name: str
@@ -131,6 +142,24 @@ class SourceType(msgspec.Struct, frozen=True, kw_only=True):
     fan_out: str = ""
     shards: Callable[[Answer, Answer], RegionShards] | None = None
     parallel_questions: int = 8
+    denied: tuple[str, ...] = ()
+    grants: Mapping[str, Grant] = MappingProxyType({})
+
+
+class Need(msgspec.Struct, frozen=True, kw_only=True):
+    """An operation that an audit of one target may ask: for which tests, with which parameters of theirs."""
+
+    operation: Operation
+    checks: tuple[str, ...]
+    params: tuple[Mapping[str, JSON], ...] = ()
+
+
+class Grant(Protocol):
+    """Writes what grants exactly these operations, in one format: a policy, a script, a text."""
+
+    def __call__(self, settings: Any, needs: Sequence[Need], /) -> str:
+        """Return the text; `settings` are the target's own, None where there is no auditor.yaml."""
+        ...
 
 
 class RegionShards(msgspec.Struct, frozen=True):

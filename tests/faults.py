@@ -6,18 +6,15 @@ the same bytes again with one of them refused, broken, cut, mistyped or late. A 
 
 from __future__ import annotations
 
-import io
-import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from functools import partial
+from typing import Any
 from xml.etree import ElementTree as ET
 
 import msgspec
 import psycopg
-import requests
-import requests.adapters
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse, HeadersDict
 from botocore.exceptions import ReadTimeoutError
 from botocore.httpsession import URLLib3Session
@@ -27,39 +24,13 @@ from auditor.questions import Connection, Opening, Operation, Reply, SourceFailu
 from auditor.sources.aws.connection import AwsConnection
 from auditor.sources.aws.operations import AwsOperation
 from auditor.sources.aws.target import AwsTarget
-from auditor.sources.github import GithubConnection, GithubTarget
+from auditor.sources.github import GithubConnection
 from auditor.sources.postgres import wire
 from auditor.sources.postgres.connection import PostgresConnection, Transport
 from auditor.sources.postgres.target import PostgresTarget
 from auditor.tasks import Context
-
-Fault = Literal["refuse", "break", "truncate", "mistype_word", "mistype_number", "timeout"]
-FAULTS: tuple[Fault, ...] = ("refuse", "break", "truncate", "mistype_word", "mistype_number", "timeout")
-PORTAL = b"<html><head><title>Please sign in</title></head><body>Welcome to the hotel network</body></html>"
-
-
-class Harness(Protocol):
-    """One source, to be asked over recorded bytes."""
-
-    def record(self, operation: Operation, params: Mapping[str, Any]) -> int:
-        """Ask the world once more and keep the bytes; return in how many pieces they came (pages, statements)."""
-
-    def tampered(self, operation: Operation, params: Mapping[str, Any], page: int, fault: Fault) -> list[Reply] | None:
-        """Ask over the kept bytes, with a fault in one page; None where this fault does not exist for them."""
-
-    def close(self) -> None:
-        """Let go of the connection."""
-
-
-def key(operation: str, params: Mapping[str, Any]) -> str:
-    return operation + json.dumps(params, sort_keys=True)
-
-
-@dataclass
-class Exchange:
-    status: int
-    headers: dict[str, str]
-    body: bytes
+from tests.fault_kinds import PORTAL, Exchange, Fault, Harness, key, mistype_json
+from tests.faults_http import HttpHarness
 
 
 def _headers(items: Mapping[str, str]) -> Any:
@@ -138,7 +109,7 @@ def _change_http(operation: AwsOperation, exchange: Exchange, fault: Fault) -> E
         return Exchange(200, {**headers, "Content-Type": "text/html"}, PORTAL)
     if fault == "truncate":
         return Exchange(exchange.status, headers, exchange.body[: len(exchange.body) // 2])
-    body = _mistype_xml(operation, exchange.body, fault) if operation.root else _mistype_json(exchange.body, fault)
+    body = _mistype_xml(operation, exchange.body, fault) if operation.root else mistype_json(exchange.body, fault)
     return None if body is None else Exchange(exchange.status, headers, body)
 
 
@@ -174,29 +145,6 @@ def _elements(shape: Any, kinds: tuple[str, ...], seen: set[str]) -> set[str]:
         else:
             names |= _elements(member, kinds, seen)
     return names
-
-
-def _mistype_json(body: bytes, fault: Fault) -> bytes | None:
-    """Give every text and boolean of a JSON answer, or every number, another type; None where there is none."""
-    words = fault == "mistype_word"
-
-    def other(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {name: other(member) for name, member in value.items()}
-        if isinstance(value, list):
-            return [other(item) for item in value]
-        if isinstance(value, str):
-            return 7 if words else value
-        if isinstance(value, bool):
-            return "banana" if words else value
-        return value if words or value is None else "banana"
-
-    try:
-        before = json.loads(body)
-    except json.JSONDecodeError:
-        return None
-    after = other(before)
-    return None if after == before else json.dumps(after).encode()
 
 
 class _Tampered:
@@ -255,7 +203,7 @@ class _PostgresTransport(Transport):
         if self.fault == "truncate":
             return raw[: len(raw) // 2]
         if self.fault in ("mistype_word", "mistype_number"):
-            mistyped = _mistype_json(raw, self.fault)
+            mistyped = mistype_json(raw, self.fault)
             self.changed = mistyped is not None
             return mistyped or raw
         return raw
@@ -296,82 +244,9 @@ class PostgresHarness:
         self._connection.close()
 
 
-class GithubHarness:
-    """GitHub, over HTTP responses."""
-
-    def __init__(self, context: Context, target: str, shard: str) -> None:
-        settings = next(one.settings for one in context.settings.targets if one.id == target)
-        self._adapter = requests.adapters.HTTPAdapter()
-        self._kept: dict[str, list[Exchange]] = {}
-        self._send: Callable[..., requests.Response] = self._adapter.send
-        opening = Opening(
-            shard=shard,
-            secret=context.secret,
-            conceal=lambda _: None,
-            folder=context.settings.folder,
-            transport=lambda request, **how: self._send(request, **how),  # noqa: PLW0108 - as above
-        )
-        assert isinstance(settings, GithubTarget)
-        self._connection = GithubConnection(settings, opening, sleep=lambda _: None)
-
-    def record(self, operation: Operation, params: Mapping[str, Any]) -> int:
-        kept = self._kept.setdefault(key(operation.name, params), [])
-
-        def send(request: requests.PreparedRequest, **how: Any) -> requests.Response:
-            response = self._adapter.send(request, **how)
-            kept.append(Exchange(response.status_code, dict(response.headers), response.content))
-            return response
-
-        self._send = send
-        list(self._connection.ask(operation, params))
-        return len(kept)
-
-    def tampered(self, operation: Operation, params: Mapping[str, Any], page: int, fault: Fault) -> list[Reply] | None:
-        kept = list(self._kept[key(operation.name, params)])
-        changed = None if fault == "timeout" else _change_json(kept[page], fault)
-        if fault != "timeout" and changed is None:
-            return None
-        served = iter(range(len(kept)))
-
-        def send(request: requests.PreparedRequest, **how: Any) -> requests.Response:
-            del how
-            index = next(served)
-            if index == page and changed is None:
-                raise requests.exceptions.ReadTimeout(request=request)
-            return response_of(changed if index == page and changed is not None else kept[index])
-
-        self._send = send
-        return list(self._connection.ask(operation, params))
-
-    def close(self) -> None:
-        self._connection.close()
-        self._adapter.close()
-
-
-def response_of(exchange: Exchange) -> requests.Response:
-    """Return what a requests adapter makes of an answer."""
-    response = requests.Response()
-    response.status_code = exchange.status
-    response.headers.update(exchange.headers)
-    response.raw = io.BytesIO(exchange.body)
-    return response
-
-
-def _change_json(exchange: Exchange, fault: Fault) -> Exchange | None:
-    headers = {name: value for name, value in exchange.headers.items() if name.lower() != "content-length"}
-    if fault == "refuse":
-        return Exchange(403, headers, b"[]" if exchange.body.startswith(b"[") else b"{}")
-    if fault == "break":
-        return Exchange(200, {**headers, "Content-Type": "text/html"}, PORTAL)
-    if fault == "truncate":
-        return Exchange(exchange.status, headers, exchange.body[: len(exchange.body) // 2])
-    body = _mistype_json(exchange.body, fault)
-    return None if body is None else Exchange(exchange.status, headers, body)
-
-
 HARNESSES: dict[str, Callable[[Context, str, str], Harness]] = {
     "aws": AwsHarness,
-    "github": GithubHarness,
+    "github": partial(HttpHarness, lambda target, opening: GithubConnection(target, opening, sleep=lambda _: None)),
     "postgres": PostgresHarness,
 }
 

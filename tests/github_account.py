@@ -15,7 +15,8 @@ from auditor.questions import Opening, Reply, SecretRef
 from auditor.sandbox.github import GithubSimulator
 from auditor.sandbox.github_world import GithubWorld, Invitation, Organization, Person, Token
 from auditor.sources.github import OPERATIONS, GithubConnection, GithubTarget
-from tests.faults import Exchange, response_of
+from tests.fault_kinds import Exchange
+from tests.faults_http import response_of
 
 API = "https://api.github.com"
 JSON_TYPE = {"Content-Type": "application/json; charset=utf-8"}

@@ -36,7 +36,7 @@ def check(name: str, *sources: str, shard: Shard = "target", params: type[msgspe
     return Check(
         id=name,
         title=name,
-        sources=sources,
+        sources={source: {} for source in sources},
         shard=shard,
         basis=Basis.RECORDS,
         params=params,

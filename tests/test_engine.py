@@ -190,6 +190,17 @@ def test_a_mistake_in_a_check_is_a_finding_and_the_run_goes_on(tmp_path: Path, w
     assert any("internal: RuntimeError" in finding.message for finding in result.findings())
 
 
+def test_a_check_can_ask_only_what_it_declares(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What an audit must be allowed is known beforehand, because nothing else is ever asked."""
+    sly = msgspec.structs.replace(toy.CHECKS["boxes-locked"], sources={"shelf": {"boxes": 1}})
+    monkeypatch.setitem(toy.CHECKS, "boxes-locked", sly)
+    world = World(boxes(1))
+    result = audit(world, tmp_path, claim("c", LOCKED))
+    assert list(result.outcomes().values()) == ["error"]
+    assert "internal: LookupError" in result.claim().reasons[0]
+    assert not [question for question in world.asked if ":lock" in question]
+
+
 def test_a_mistake_in_a_source_is_an_answer_nobody_can_read(tmp_path: Path) -> None:
     result = audit(World(boxes(1), explode={"lock"}), tmp_path, claim("c", LOCKED))
     assert result.outcomes() == {"t/main/b0": "error"}

@@ -16,8 +16,8 @@ from auditor.questions import SecretRef, SourceFailure
 from auditor.sandbox.github import NOT_AN_OWNER
 from auditor.sources import http
 from auditor.sources.github import GithubTarget
-from auditor.sources.http import Received, next_link
-from tests.faults import Exchange
+from auditor.sources.http import Received, in_header, next_link
+from tests.fault_kinds import Exchange
 from tests.github_account import API, SECRET, Canned, answer, github, organization, people, source
 
 
@@ -165,7 +165,7 @@ def test_a_token_that_is_not_set_is_an_error_of_the_answer() -> None:
         raise SourceFailure("secret", "environment variable T is not set")
 
     with source(API, transport=Canned()) as one:
-        one.connection._https._token = lambda: missing(None)
+        one.connection._https._credential = in_header(lambda: missing(None))
         assert one.error("membership") == ("secret", "environment variable T is not set")
 
 

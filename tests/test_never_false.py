@@ -34,7 +34,8 @@ from auditor.sources.clock import utcnow
 from auditor.sources.secrets import resolve
 from auditor.stored import StoredRun
 from auditor.tasks import Context, run_task
-from tests.faults import FAULTS, HARNESSES, Fault, Harness, key, playing
+from tests.fault_kinds import FAULTS, Fault, Harness, key
+from tests.faults import HARNESSES, playing
 from tests.world_runs import Audited, environment
 
 SUPPORTED = (ClaimVerdict.SUPPORTED, ClaimVerdict.SUPPORTED_WITH_EXCEPTIONS)

@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import jsonschema
@@ -13,10 +14,13 @@ import pytest
 
 from auditor.model import ClaimVerdict, Outcome
 from auditor.results import json_schema
+from auditor.scope import reach
 from auditor.stored import StoredRun
 from tests.world_runs import ROOT, Audited
 
 BOTH = pytest.mark.parametrize("name", ["healthy", "broken"])
+
+UNASKED = {"postgres-password-kdf": {"sql.password_kdf"}}  # neither world has a role that may read the column itself
 
 NO_SOCKETS = """\
 import os, sys
@@ -66,6 +70,35 @@ def test_broken_supports_no_claim(broken: Audited) -> None:
     for check in {finding.check for finding in broken.findings()}:
         wrong = [f.resource.id for f in broken.findings() if f.check == check and f.outcome in ("fail", "error")]
         assert len(wrong) > 1, check
+
+
+@BOTH
+def test_nothing_is_asked_that_no_check_declares(audited: Audited) -> None:
+    """And, where all is well, no fewer questions than the check says a complete population takes at least."""
+    checks = {test.id: audited.plugins.checks[test.check] for _, test in audited.policy.tests()}
+    for reached in reach(audited.run / "evidence", audited.plan, audited.plugins.sources):
+        path = audited.run / "evidence" / f"{reached.task.id}.jsonl"
+        kind = audited.plugins.sources[audited.plan.target(reached.task.target).type]
+        lines = map(json.loads, path.read_bytes().splitlines())
+        first = [line for line in lines if line["kind"] == "answer" and line.get("page", {}).get("i", 1) == 1]
+        asked = Counter(line["operation"] for line in first)
+        declared = [item for test in reached.task.tests for item in checks[test].sources[kind.name].items()]
+        assert asked.keys() <= {name for name, _ in declared} | {kind.identity, kind.fan_out}, path
+        if audited.world.name == "healthy":
+            assert not [(name, least) for name, least in declared if asked[name] < least], path
+
+
+def test_every_question_that_a_check_declares_is_asked_in_a_world(healthy: Audited, broken: Audited) -> None:
+    """What nobody ever asks must not be in the permissions that people are told to grant."""
+    asked: dict[str, set[str]] = {}
+    for world in (healthy, broken):
+        for path in (world.run / "evidence").glob("*.jsonl"):
+            kind = world.plan.target(path.stem.rpartition(".")[0]).type
+            lines = map(json.loads, path.read_bytes().splitlines())
+            asked.setdefault(kind, set()).update(line["operation"] for line in lines if line["kind"] == "answer")
+    for check in healthy.plugins.checks.values():
+        for source, operations in check.sources.items():
+            assert operations.keys() - asked[source] <= UNASKED.get(check.id, set()), check.id
 
 
 @BOTH

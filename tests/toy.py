@@ -179,7 +179,7 @@ def check(name: str, shard: Any, *, report: bool = False, time_based: bool = Fal
     return Check(
         id=name,
         title=name,
-        sources=("shelf",),
+        sources={"shelf": {"report": 1} if report else {"boxes": 1, "lock": 0}},
         shard=shard,
         basis=Basis.CONFIGURATION,
         params=Params,

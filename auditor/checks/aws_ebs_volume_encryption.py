@@ -65,7 +65,7 @@ def _name(volume: Answer) -> str:
 CHECK = Check(
     id="aws-ebs-volume-encryption",
     title="EBS volumes are encrypted",
-    sources=("aws",),
+    sources={"aws": {"ec2.describe_volumes": 1, "kms.describe_key": 0}},
     shard="region",
     basis=Basis.CONFIGURATION,
     params=Params,

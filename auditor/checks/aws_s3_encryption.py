@@ -54,7 +54,7 @@ def evaluate(subject: Subject, params: Params) -> Verdict:
 CHECK = Check(
     id="aws-s3-encryption",
     title="S3 buckets encrypt new objects by default",
-    sources=("aws",),
+    sources={"aws": {"s3.list_buckets": 1, "s3.get_bucket_tagging": 0, "s3.get_bucket_encryption": 0}},
     shard="account",
     basis=Basis.CONFIGURATION,
     params=Params,

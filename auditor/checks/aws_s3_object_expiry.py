@@ -133,7 +133,14 @@ def _days(days: int | None) -> str:
 CHECK = Check(
     id="aws-s3-object-expiry",
     title="S3 objects are short-lived",
-    sources=("aws",),
+    sources={
+        "aws": {
+            "s3.list_buckets": 1,
+            "s3.get_bucket_tagging": 0,
+            "s3.get_bucket_lifecycle_configuration": 0,
+            "s3.get_bucket_versioning": 0,
+        }
+    },
     shard="account",
     basis=Basis.CONFIGURATION,
     params=Params,

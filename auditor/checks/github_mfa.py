@@ -123,7 +123,15 @@ def _account(subject: Subject, params: Params) -> Verdict:
 CHECK = Check(
     id="github-mfa",
     title="GitHub accounts have MFA",
-    sources=("github",),
+    sources={
+        "github": {
+            "organization": 1,
+            "membership": 1,
+            "members": 2,
+            "outside_collaborators": 2,
+            "invitations": 1,
+        }
+    },
     shard="target",
     basis=Basis.CONFIGURATION,
     params=Params,

@@ -62,7 +62,7 @@ def _reason(answer: Answer) -> str:
 CHECK = Check(
     id="postgres-client-certificate",
     title="PostgreSQL demands a client certificate",
-    sources=("postgres",),
+    sources={"postgres": {"wire.tls_startup": 2}},
     shard="target",
     basis=Basis.BEHAVIOUR,
     params=Params,

@@ -173,7 +173,7 @@ def _advice(scheme: str, cost: Mapping[str, int]) -> str:
 CHECK = Check(
     id="postgres-password-kdf",
     title="Passwords are stretched",
-    sources=("postgres",),
+    sources={"postgres": {"sql.password_kdf_function": 0, "sql.password_kdf": 0}},
     shard="target",
     basis=Basis.RECORDS,
     params=Params,

@@ -132,7 +132,15 @@ def _resource(where: Mapping[str, object], condition: str) -> Resource:
 CHECK = Check(
     id="postgres-tls",
     title="PostgreSQL speaks TLS 1.2 or 1.3 only, and nothing in clear",
-    sources=("postgres",),
+    sources={
+        "postgres": {
+            "wire.tls_startup": 1,
+            "wire.tls_handshake": 1,
+            "wire.plaintext_startup": 1,
+            "wire.old_tls": 2,
+            "wire.certificate_trust": 0,
+        }
+    },
     shard="target",
     basis=Basis.BEHAVIOUR,
     params=Params,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -15,20 +15,6 @@ if TYPE_CHECKING:
 FAIL_ON = ("unproven", "refuted", "never")
 REFUTED, UNPROVEN = 1, 3
 ExistingFolder = click.Path(exists=True, file_okay=False, path_type=Path)
-
-Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
-
-
-def together(*decorators: Decorator) -> Decorator:
-    """Apply several options as one decorator."""
-
-    def apply(function: Callable[..., Any]) -> Callable[..., Any]:
-        for decorator in reversed(decorators):
-            function = decorator(function)
-        return function
-
-    return apply
-
 
 output = click.option(
     "-o",

@@ -8,10 +8,11 @@ Sources: docs.github.com/rest (version 2026-03-10), "Members", "Outside collabor
 
 from __future__ import annotations
 
+import datetime as dt
 import time
 import urllib.parse
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
@@ -19,13 +20,14 @@ import msgspec
 
 from auditor.answers import Answer
 from auditor.model import JSON
-from auditor.questions import Opening, Operation, Reply, SecretRef, SourceFailure, SourceType
+from auditor.questions import Allowance, Opening, Operation, Reply, SecretRef, SourceFailure, SourceType
 from auditor.sources.clock import utcnow
 from auditor.sources.http import (
     Https,
     Received,
     check_base_url,
     describe_status,
+    in_header,
     next_link,
     read_json,
     refuse,
@@ -147,11 +149,12 @@ class GithubConnection:
         self._organization = target.organization
         self._https = Https(
             target.base_url,
-            token=lambda: opening.secret(target.token),
+            credential=in_header(lambda: opening.secret(target.token)),
             headers={"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": API_VERSION},
             transport=opening.transport,
             patience=seconds_to_wait,
             budget=WAIT_BUDGET,
+            allowance=allowance,
             sleep=sleep,
         )
 
@@ -189,7 +192,7 @@ class GithubConnection:
             following.extend([] if link is None else [link])
             return {"items": body}
 
-        reply = self._https.get(url, read).reply
+        reply = self._https.ask(url, read).reply
         return (msgspec.structs.replace(reply, last=False), following[0]) if following else (reply, None)
 
 
@@ -241,6 +244,18 @@ def seconds_to_wait(received: Received, attempt: int) -> float | None:
     return None
 
 
+def allowance(received: Received) -> Allowance | None:
+    """Return what the primary rate limit leaves ("Rate limits for the REST API"); None where GitHub does not say."""
+    figures = [received.headers.get(f"x-ratelimit-{name}", "") for name in ("remaining", "limit", "reset")]
+    if not all(map(_is_count, figures)):
+        return None
+    remaining, limit, reset = map(int, figures)
+    try:
+        return Allowance(remaining, limit, dt.datetime.fromtimestamp(reset, dt.UTC))
+    except (ValueError, OverflowError):  # a year that no calendar has
+        return None
+
+
 def _is_count(text: str) -> bool:
     """Whether a header holds a sensible number: a few digits, nothing else."""
     return text.isascii() and text.isdigit() and len(text) <= 15  # noqa: PLR2004 - milliseconds of this age have 13
@@ -259,22 +274,12 @@ def contradiction(declared: Answer, identity: Answer) -> str | None:
     return f"declared organization {expected}, but {actual} answered"
 
 
-@contextmanager
-def connect(target: GithubTarget, opening: Opening) -> Iterator[GithubConnection]:
-    """Open an organization for one task; nothing is connected before it is asked."""
-    connection = GithubConnection(target, opening)
-    try:
-        yield connection
-    finally:
-        connection.close()
-
-
 SOURCE = SourceType(
     name="github",
     settings=GithubTarget,
     operations=OPERATIONS,
     declare=declare,
-    open=connect,
+    open=lambda target, opening: closing(GithubConnection(target, opening)),
     identity="membership",
     contradiction=contradiction,
     parallel_questions=1,  # "make requests serially" ("Best practices for using the REST API")

@@ -1,4 +1,4 @@
-"""JSON over HTTPS, asked with a bearer token: what every source that speaks it has in common.
+"""JSON over HTTPS, asked with a token in a header: what every source that speaks it has in common.
 
 The token goes to one origin (scheme, host, port: RFC 6454) and to no other: a redirect is never followed, and a next
 page elsewhere is an error. Whatever the other side did is a reply; nothing here raises for it.
@@ -24,7 +24,7 @@ import msgspec
 
 from auditor import __version__
 from auditor.model import JSON
-from auditor.questions import Attempt, Failure, Reply, SourceFailure
+from auditor.questions import Allowance, Attempt, Failure, Reply, SourceFailure
 from auditor.sources.clock import utcnow
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -70,6 +70,21 @@ Reading = Callable[[Received], JSON]
 """Turns what came back into the body that is kept; `SourceFailure` where it is no answer to the question."""
 Patience = Callable[[Received, int], float | None]
 """Seconds to wait before the next try, given what came back to this one and how many there were; None: no more."""
+Credential = Callable[[], Mapping[str, str]]
+"""Returns the headers that say who asks; `SourceFailure` where the secret cannot be had."""
+_NOTHING: Mapping[str, str] = MappingProxyType({})
+
+
+def in_header(token: Callable[[], str], *, header: str = "Authorization", scheme: str = "Bearer") -> Credential:
+    """Return a credential that is a token in a header, after a scheme (RFC 6750 section 2.1) unless that is empty."""
+
+    def headers() -> Mapping[str, str]:
+        text = token()
+        if not _TOKEN.fullmatch(text):
+            raise SourceFailure("secret", "the token holds a character that no HTTP header can carry")
+        return {header: f"{scheme} {text}".strip()}
+
+    return headers
 
 
 def check_base_url(url: str) -> None:
@@ -93,22 +108,23 @@ def _origin(url: str) -> tuple[str, str, int]:
 
 
 class Https:
-    """Asks one origin with one token. Safe to share between threads.
+    """Asks one origin with one credential. Safe to share between threads.
 
-    `token` is called when the first question is asked. `transport` stands in for the `send` of a requests adapter.
+    `credential` is called when a question is asked. `transport` stands in for the `send` of a requests adapter.
     `patience` says how long to wait where a server asks for it; all waiting of one connection stays within
-    `budget` seconds, and beyond it the question is an error.
+    `budget` seconds, and beyond it the question is an error. `allowance` reads what a rate limit leaves.
     """
 
     def __init__(
         self,
         base_url: str,
         *,
-        token: Callable[[], str],
-        headers: Mapping[str, str] = MappingProxyType({}),
+        credential: Credential = lambda: _NOTHING,
+        headers: Mapping[str, str] = _NOTHING,
         transport: Callable[..., Any] | None = None,
         patience: Patience = lambda *_: None,
         budget: float = 0.0,
+        allowance: Callable[[Received], Allowance | None] = lambda _: None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         import requests  # noqa: PLC0415 - a tenth of a second, which only an audit needs
@@ -116,13 +132,14 @@ class Https:
 
         self._base = base_url.rstrip("/")
         self._origin = _origin(base_url)
-        self._token = token
+        self._credential = credential
         self._headers = {"User-Agent": f"auditor/{__version__}", "Accept-Encoding": "identity", **headers}
         self._adapter = HTTPAdapter(max_retries=0)
         self._send = transport or self._adapter.send
         self._session = requests.Session()  # knows the proxies and authorities of the environment; sends nothing
         self._session.trust_env = self._origin[0] == "https"  # a proxy would read the token of a plain request
         self._patience = patience
+        self._allowance = allowance
         self._budget = self._left = budget
         self._sleep = sleep
         self._lock = threading.Lock()
@@ -131,18 +148,28 @@ class Https:
         """Return the URL of a path below the base, its segments already quoted."""
         return f"{self._base}{path}" + (f"?{urllib.parse.urlencode(query)}" if query else "")
 
-    def get(self, url: str, read: Reading) -> Asked:
-        """Ask for one URL; try again as long as patience and budget last."""
+    def ask(
+        self,
+        url: str,
+        read: Reading,
+        *,
+        method: str = "GET",
+        headers: Mapping[str, str] = _NOTHING,
+        body: JSON = None,
+    ) -> Asked:
+        """Ask one URL, with a JSON body where there is one; try again as long as patience and budget last."""
+        sent = msgspec.json.encode(body) if body is not None else None
+        content = {} if sent is None else {"Content-Type": "application/json"}
         started = utcnow()
         attempts: list[Attempt] = []
         while True:
             at = utcnow()
             received: Received | None = None
-            body: JSON = None
+            answer: JSON = None
             failure: Failure | None = None
             try:
-                received = self._once(url)
-                body = read(received)
+                received = self._once(method, url, {**self._headers, **content, **headers}, sent)
+                answer = read(received)
             except SourceFailure as error:
                 failure = Failure(error.code, textwrap.shorten(error.message, LONGEST_MESSAGE, placeholder=" …"))
             attempts.append(Attempt(at, received.status if received else 0, failure.code if failure else ""))
@@ -159,11 +186,12 @@ class Https:
             status="error" if failure else "ok",
             started_at=started,
             ended_at=utcnow(),
-            body=None if failure else body,
+            body=None if failure else answer,
             raw_sha256=hashlib.sha256(received.raw).hexdigest() if received else "",
             attempts=tuple(attempts),
             error=failure,
             server_time=received.server_time if received else None,
+            allowance=self._allowance(received) if received else None,
         )
         return Asked(reply, received)
 
@@ -180,7 +208,7 @@ class Https:
             self._left -= seconds
             return True
 
-    def _once(self, url: str) -> Received:
+    def _once(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> Received:
         """Send one request, and read the whole of what comes back."""
         import requests  # noqa: PLC0415 - see above
 
@@ -190,12 +218,9 @@ class Https:
             elsewhere = True
         if elsewhere:
             raise SourceFailure("other_host", "not asked: the token is for another scheme, host or port")
-        token = self._token()
-        if not _TOKEN.fullmatch(token):
-            raise SourceFailure("secret", "the token holds a character that no HTTP header can carry")
-        headers = {**self._headers, "Authorization": f"Bearer {token}"}
+        signed = {**headers, **self._credential()}
         try:
-            request = requests.Request("GET", url, headers=headers).prepare()
+            request = requests.Request(method, url, headers=signed, data=body).prepare()
             settings: dict[str, Any] = {}
             settings |= self._session.merge_environment_settings(url, {}, True, None, None)  # noqa: FBT003 - stream
             with self._send(request, timeout=(CONNECT_SECONDS, READ_SECONDS), **settings) as response:

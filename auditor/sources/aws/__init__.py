@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, closing
 from typing import TYPE_CHECKING
 
 from auditor.questions import Opening, SourceType
@@ -14,16 +13,11 @@ if TYPE_CHECKING:
     from auditor.sources.aws.connection import AwsConnection
 
 
-@contextmanager
-def connect(target: AwsTarget, opening: Opening) -> Iterator[AwsConnection]:
+def connect(target: AwsTarget, opening: Opening) -> AbstractContextManager[AwsConnection]:
     """Open an account for one task."""
     from auditor.sources.aws.connection import AwsConnection  # noqa: PLC0415 - boto3 is heavy: only where it is needed
 
-    connection = AwsConnection(target, opening)
-    try:
-        yield connection
-    finally:
-        connection.close()
+    return closing(AwsConnection(target, opening))
 
 
 SOURCE = SourceType(

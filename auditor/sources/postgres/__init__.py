@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, closing
 from typing import TYPE_CHECKING
 
 from auditor.questions import Opening, SourceType
@@ -14,16 +13,11 @@ if TYPE_CHECKING:
     from auditor.sources.postgres.connection import PostgresConnection
 
 
-@contextmanager
-def connect(target: PostgresTarget, opening: Opening) -> Iterator[PostgresConnection]:
+def connect(target: PostgresTarget, opening: Opening) -> AbstractContextManager[PostgresConnection]:
     """Open a database for one task; nothing is connected before it is asked."""
     from auditor.sources.postgres.connection import PostgresConnection  # noqa: PLC0415 - psycopg is heavy
 
-    connection = PostgresConnection(target, opening)
-    try:
-        yield connection
-    finally:
-        connection.close()
+    return closing(PostgresConnection(target, opening))
 
 
 SOURCE = SourceType(
