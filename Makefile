@@ -3,13 +3,14 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test test-long lint types contracts schemas bench clean
+.PHONY: help demo test test-long schemas sample bench clean
 
 help: ## Show what there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
-demo: $(VENV)/.sandbox ## Start the broken demo world, audit it, show the claims
+demo: $(VENV)/.sandbox ## Audit both demo worlds, as it should be and broken, and show the claims
 	@.ci/system-packages postgresql
+	$(BIN)/auditor demo --world healthy
 	$(BIN)/auditor demo --world broken --fail-on never
 
 test: $(VENV)/.dev ## Lint, types, import contracts and all tests but the long ones
@@ -29,6 +30,12 @@ schemas: $(VENV)/.dev ## Write the published JSON Schemas again
 	$(BIN)/auditor policy schema --settings > policies/auditor.schema.json
 	$(BIN)/python -c 'import json; from auditor.results import json_schema; print(json.dumps(json_schema(), indent=2))' \
 		> auditor/reports/report.schema.json
+
+sample: $(VENV)/.dev ## Write reports/sample/ again: one run of the broken world
+	@.ci/system-packages postgresql
+	rm -rf build/sample reports/sample && mkdir -p build reports
+	$(BIN)/auditor demo --world broken --fail-on never -o build/sample -f html,junit,markdown,csv
+	mv build/sample/*Z-* reports/sample
 
 bench: $(VENV)/.dev ## Measure time, memory and API calls (figures, not assertions)
 	@.ci/system-packages postgresql chromium
