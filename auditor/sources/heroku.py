@@ -69,6 +69,7 @@ class _Team(msgspec.Struct):
     name: str
     role: str | msgspec.UnsetType | None = msgspec.UNSET
     type: Literal["enterprise", "team"] | msgspec.UnsetType = msgspec.UNSET
+    membership_limit: float | msgspec.UnsetType | None = msgspec.UNSET
 
 
 class _User(msgspec.Struct):
@@ -332,16 +333,19 @@ def grant(settings: HerokuTarget | None, needs: Sequence[Need], /) -> str:
     if settings is not None:
         names = {"team": settings.team, "enterprise_account": settings.enterprise_account or ""}
         asked = [row for row in asked if settings.enterprise_account or row.permission != IN_ENTERPRISE]
-    lines = ["# An account for the audit alone: member of the team is enough, viewer in an enterprise team."]
-    lines += [f"heroku members:add AUDITOR@EXAMPLE.COM --team {names['team']} --role member"]
+    lines = [
+        "# An account for the audit alone. To be a member of the team is enough; in an",
+        "# enterprise team, to be a viewer.",
+        f"heroku members:add AUDITOR@EXAMPLE.COM --team {names['team']} --role member",
+    ]
     if any(row.permission == IN_ENTERPRISE for row in asked):
         lines += [f"# In the enterprise account {names['enterprise_account']} it needs the permission view."]
     lines += [
         "# Signed in as that account:",
         "heroku authorizations:create --description auditor --scope read --short",
-        "# Heroku does not document which scope lists members. Where this one is refused (403),",
-        "# --scope global is the next, which can do whatever the account can: all the more reason",
-        "# for an account that is no admin. What is asked:",
+        "# Heroku does not document which scope lists members. Where this one is refused",
+        "# (403), the next is global, which may do whatever the account may: one more",
+        "# reason for an account that is no admin. What is asked:",
         *(f"#   GET {row.path.format_map(names)}" for row in asked),
     ]
     return "\n".join(lines) + "\n"
