@@ -231,7 +231,7 @@ class RunView(Protocol):
         ...
 
     def fragment(self, citation: Citation) -> JSON:
-        """The cited value, read out of the evidence; None where it is too large to quote."""
+        """The cited value, read out of the evidence; LookupError where it is not there."""
         ...
 
 

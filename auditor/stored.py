@@ -43,12 +43,14 @@ class StoredRun:
                         raise EvidenceError(f"{path.name}: not a line of findings: {error}") from None
 
     def fragment(self, citation: Citation) -> JSON:
-        """Return the cited value out of the first cited line; None where it is not there."""
+        """Return the cited value, which may be null, out of the first cited line; LookupError where it is not there."""
         try:
             value = resolve_pointer(self._body(citation.file, citation.lines[0]), citation.pointer)
-        except TypeError:
-            return None
-        return value if isinstance(value, dict | list | str | int | float | bool) else None
+        except TypeError as error:
+            raise LookupError(f"{citation.pointer} {error}") from None
+        if value is not None and not isinstance(value, dict | list | str | int | float | bool):
+            raise LookupError(f"{citation.pointer} is missing")
+        return value
 
     def _body(self, name: str, number: int) -> JSON:
         if self._last[:2] != (name, number):

@@ -25,6 +25,7 @@ from auditor.sources.aws.connection import AwsConnection
 from auditor.sources.aws.operations import AwsOperation
 from auditor.sources.aws.target import AwsTarget
 from auditor.sources.github import GithubConnection
+from auditor.sources.heroku import HerokuConnection
 from auditor.sources.postgres import wire
 from auditor.sources.postgres.connection import PostgresConnection, Transport
 from auditor.sources.postgres.target import PostgresTarget
@@ -247,6 +248,7 @@ class PostgresHarness:
 HARNESSES: dict[str, Callable[[Context, str, str], Harness]] = {
     "aws": AwsHarness,
     "github": partial(HttpHarness, lambda target, opening: GithubConnection(target, opening, sleep=lambda _: None)),
+    "heroku": partial(HttpHarness, lambda target, opening: HerokuConnection(target, opening, sleep=lambda _: None)),
     "postgres": PostgresHarness,
 }
 

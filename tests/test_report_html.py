@@ -371,15 +371,15 @@ def test_fragments_are_quoted_up_to_their_share() -> None:
     large = Citation("evidence/a.jsonl", (1, 1), "/large")
     small = Citation("evidence/a.jsonl", (2, 2), "/small")
     gone = Citation("evidence/a.jsonl", (3, 3), "/gone")
-    values = {large: ["é" * 50] * 500, small: False, gone: None}
+    values = {large: ["é" * 50] * 500, small: None}  # null is a value; what is gone is a LookupError
     findings = [a_finding(n, evidence=(large, small, gone)) for n in range(QUOTED_PASSES + 1)]
     findings.append(a_finding(999, Outcome.NOT_APPLICABLE, evidence=(large, small, gone)))
     entries = blocks(rendered(Stored(a_head(), findings, values.__getitem__)), "details")
     whole = len(json.dumps(values[large], indent=2, ensure_ascii=False).encode())
     for entry in (*entries[:QUOTED_PASSES], entries[-1]):
         first, second, third = entry[1]
-        assert QUOTE_BYTES - len("false") - 2 < len(first[4].encode()) <= QUOTE_BYTES - len("false")
-        assert (first[5], second[4:], third[4:]) == (whole, ["false"], [None])
+        assert QUOTE_BYTES - len("null") - 2 < len(first[4].encode()) <= QUOTE_BYTES - len("null")
+        assert (first[5], second[4:], third[4:]) == (whole, ["null"], [None])
     assert [len(place) for place in entries[QUOTED_PASSES][1]] == [4, 4, 4], "the pass after those is not quoted"
 
 

@@ -21,6 +21,7 @@ CANARIES = {
     "AWS_SESSION_TOKEN": 'canary-token-"s"@/+ß-91a',
     "EXTERNAL_ID": 'canary:external"@/id-ü55',
     "GITHUB_TOKEN": "canary_pat_/+=@'%7f{x}~0123",
+    "HEROKU_API_KEY": "canary-HRKU_/+=@'%7f{x}~4567",
     "APP_DB_AUDITOR_PASSWORD": 'canary-"päss"@/\'wörd%',
     "REPORTS_DB_AUDITOR_PASSWORD": 'canary-"päss"@/\'reports%',
 }
@@ -69,7 +70,9 @@ def audit(config: Path, output: Path, variables: dict[str, str]) -> subprocess.C
 def test_the_worlds_own_secrets_stay_secret(name: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     """With the right secrets, so that everything is asked and answered."""
     world: Audited = request.getfixturevalue(name)
-    secrets = {key: value for key, value in world.world.environment.items() if re.search("SECRET|PASSWORD|TOKEN", key)}
+    secrets = {
+        key: value for key, value in world.world.environment.items() if re.search("SECRET|PASSWORD|TOKEN|API_KEY", key)
+    }
     assert len(secrets) >= 3
     result = audit(world.world.config, tmp_path, world.world.environment)
     assert result.returncode in (0, 1), result.stderr[-2000:]

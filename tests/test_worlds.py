@@ -12,7 +12,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from auditor.model import ClaimVerdict, Outcome
+from auditor.model import Citation, ClaimVerdict, Outcome
 from auditor.results import json_schema
 from auditor.scope import reach
 from auditor.stored import StoredRun
@@ -119,7 +119,9 @@ def test_every_citation_leads_to_what_was_read(audited: Audited) -> None:
     for finding in stored.findings():
         assert finding.evidence, finding
         for citation in finding.evidence:
-            assert stored.fragment(citation) is not None, (finding, citation)
+            stored.fragment(citation)  # LookupError where it is not there
+    with pytest.raises(LookupError):  # the positive control
+        stored.fragment(Citation(citation.file, citation.lines, "/no/such/place"))
 
 
 @BOTH

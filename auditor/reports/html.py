@@ -273,8 +273,9 @@ def _detail(finding: Finding, in_block: _Once, quote: Quote | None) -> list[Any]
 def _quoting(run: RunView) -> Quote:
     @lru_cache(maxsize=64)  # neighbours cite the same listing or key
     def quote(citation: Citation) -> tuple[bytes, int] | None:
-        value = run.fragment(citation)
-        if value is None:
+        try:
+            value = run.fragment(citation)
+        except LookupError:
             return None
         text = msgspec.json.format(msgspec.json.encode(value), indent=2)
         return text[:QUOTE_BYTES], len(text)

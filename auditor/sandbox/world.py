@@ -22,6 +22,7 @@ WORLDS = Path(__file__).with_name("worlds")
 PARTS = {
     "aws": "auditor.sandbox.aws:start_aws",
     "github": "auditor.sandbox.github:start_github",
+    "heroku": "auditor.sandbox.heroku:start_heroku",
     "postgres": "auditor.sandbox.postgres_part:start_postgres",
 }
 """What starts each part, by the name of its file; imported when a world has one."""

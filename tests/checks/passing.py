@@ -13,6 +13,7 @@ from auditor.checks import (
     aws_s3_encryption,
     aws_s3_object_expiry,
     github_mfa,
+    heroku_mfa,
     postgres_client_certificate,
     postgres_password_kdf,
     postgres_tls,
@@ -117,6 +118,31 @@ GITHUB = {
     **accounts("members", ADA, BAO),
     **accounts("outside_collaborators", ELSE),
     question("invitations"): [],
+}
+LISTED = {"created_at": "2024-05-02T09:00:00Z", "updated_at": "2024-05-02T09:00:00Z", "two_factor_authentication": True}
+TEAM = {"id": "t", "name": "explo", "role": "member", "type": "team"}
+HEROKU = {
+    TARGET: {"team": "explo"},
+    question("team"): TEAM,
+    question("members"): [
+        {**LISTED, "email": "ada@explo.co", "federated": False, "user": {"id": "u1", "email": "ada@explo.co"}},
+        {**LISTED, "email": "bao@explo.co", "federated": False, "role": "admin"},
+    ],
+    question("invitations"): [],
+}
+HEROKU_ENTERPRISE = {
+    **{asked: body for asked, body in HEROKU.items() if asked != question("invitations")},
+    TARGET: {"team": "explo", "enterprise_account": "acme"},
+    question("team"): TEAM | {"type": "enterprise"},
+    question("enterprise_account"): {"id": "e", "name": "acme", "permissions": ["view"]},
+    question("enterprise_members"): [
+        {
+            "id": "m1",
+            "user": {"id": "u1", "email": "ada@explo.co"},
+            "two_factor_authentication": True,
+            "identity_provider": None,
+        }
+    ],
 }
 DB, PROXY = {"host": "db", "port": 5432}, {"host": "proxy", "port": 6432}
 
@@ -240,4 +266,6 @@ SYSTEMS = [
         {"allow_insecure": True},
         {asked: body for asked, body in GITHUB.items() if asked[1] != (("filter", "2fa_insecure"),)},
     ),
+    System("accounts on Heroku", heroku_mfa.CHECK, {}, HEROKU),
+    System("accounts of an enterprise on Heroku", heroku_mfa.CHECK, {}, HEROKU_ENTERPRISE),
 ]

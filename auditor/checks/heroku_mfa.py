@@ -1,0 +1,122 @@
+"""Every account in a Heroku team, and in the enterprise account above it, has MFA enabled.
+
+On the basis of configuration: what each account has set, as Heroku tells the members of a team. Nobody tried to sign in
+without a second factor, so it is no behaviour; and it is the state of now, not a record of the past.
+
+A membership is named by its e-mail address: Heroku's schema requires no other name of a member, and who writes a waiver
+or an attestation knows it. Somebody in both the team and the enterprise account has two memberships, with a flag each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+import msgspec
+
+from auditor.answers import Answer, Listing
+from auditor.checking import Check, Source, Subject
+from auditor.model import Basis, Resource, Unproven, Verdict, failed, manual, not_applicable, passed
+
+MEMBER, ENTERPRISE_MEMBER, INVITATION = "heroku.team.member", "heroku.enterprise.member", "heroku.team.invitation"
+KINDS = {MEMBER: "team member", ENTERPRISE_MEMBER: "enterprise member"}
+MAY_LIST = ("admin", "owner", "member", "viewer")
+REMOVE = "have MFA enabled (Account settings, Multi-Factor Authentication), or remove the account"
+ATTEST = "attest that the identity provider asks this account for a second factor"
+
+
+class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """None: MFA is on or off, and by which method Heroku does not say."""
+
+
+def collect(params: Params, heroku: Source) -> Iterator[Subject]:  # noqa: ARG001 - every check has the same shape
+    """Every membership of the team, its pending invitations, and every membership of a declared enterprise account.
+
+    Only a team that is no enterprise team has invitations; members of an enterprise team are added at once.
+    """
+    team = heroku.ask("team")
+    role = team.get("", dict).get("role")  # null for somebody who is not in the team
+    if role not in MAY_LIST:
+        raise Unproven(f"who asks has the role {role} in the team, and Heroku lists members to members only", [team])
+    yield from _memberships(heroku.listing("members"), MEMBER, "/email")
+    if team.get("/type", Literal["enterprise", "team"]) == "team":
+        for invitation in heroku.listing("invitations"):
+            resource = Resource(INVITATION, invitation.get("/id", str), invitation.find("/user/email", str) or "")
+            yield Subject(resource, invitation=invitation)
+    declared = heroku.target.find("/enterprise_account", str)
+    if declared is not None:
+        _seen_by_asker(heroku.ask("enterprise_account"), declared)
+        yield from _memberships(heroku.listing("enterprise_members"), ENTERPRISE_MEMBER, "/user/email")
+
+
+def _memberships(listing: Listing, kind: str, email: str) -> Iterator[Subject]:
+    """One subject for each item. Who asks is a member, so that a list of nobody is not the whole."""
+    nobody = True
+    for membership in listing:
+        nobody = False
+        yield Subject(Resource(kind, membership.get(email, str)), membership=membership)
+    if nobody:
+        raise Unproven(f"no {KINDS[kind]} is listed, not even who asks, so the list is not whole", [listing])
+
+
+def _seen_by_asker(account: Answer, declared: str) -> None:
+    """Raise unless this is the declared enterprise account, and who asks may see its members."""
+    name = account.get("/name", str)
+    if name.casefold() != declared.casefold():
+        raise Unproven(f"declared enterprise account {declared}, but {name} answered", [account])
+    permissions = account.get("/permissions", list[str])
+    if "view" not in permissions:
+        held = ", ".join(permissions) or "none"
+        raise Unproven(f"who asks lacks the permission view in the enterprise account (has: {held})", [account])
+
+
+def evaluate(subject: Subject, params: Params) -> Verdict:  # noqa: ARG001 - every check has the same shape
+    """Fail a membership whose account has no MFA; leave it to people where an identity provider signs it in."""
+    if subject.resource.type == INVITATION:
+        since = subject.invitation.get("/created_at", str)
+        return not_applicable(f"invited at {since}, and not accepted: it gives no access yet")
+    kind = KINDS[subject.resource.type]
+    if provider := _provider(subject.membership, subject.resource.type):
+        return manual(f"{kind} whom {provider} signs in: its MFA is that provider's evidence", advice=ATTEST)
+    if subject.membership.get("/two_factor_authentication", bool):
+        return passed(f"{kind} with MFA enabled")
+    return failed(f"{kind} without MFA", advice=REMOVE)
+
+
+def _provider(membership: Answer, kind: str) -> str:
+    """Return the identity provider that signs the account in, in words; "" where Heroku itself does.
+
+    A member of a team is said to be federated or not. One of an enterprise account is by its provider only, so that
+    there a missing provider says nothing, and null says none.
+    """
+    federated = kind == MEMBER and membership.get("/federated", bool)
+    if membership.has("/identity_provider"):
+        if membership.get("", dict)["identity_provider"] is not None:
+            if membership.find("/identity_provider/redacted", bool):
+                return "an identity provider that Heroku does not name"
+            return f"identity provider {membership.get('/identity_provider/name', str)}"
+    elif kind == ENTERPRISE_MEMBER:
+        raise Unproven("Heroku does not say whether an identity provider signs the account in", [membership])
+    return "an identity provider" if federated else ""
+
+
+CHECK = Check(
+    id="heroku-mfa",
+    title="Heroku accounts have MFA",
+    sources={
+        "heroku": {"team": 1, "members": 1, "invitations": 0, "enterprise_account": 0, "enterprise_members": 0},
+    },
+    shard="target",
+    basis=Basis.CONFIGURATION,
+    params=Params,
+    collect=collect,
+    evaluate=evaluate,
+    population="every membership of the team, and of the enterprise account where one is declared, as Heroku lists it",
+    proves="each of these accounts has MFA enabled, by Heroku's own flag",
+    cannot_prove=(
+        "that a second factor was asked for at a sign-in, or for what is done with an API token",
+        "collaborators on single apps, from outside the team: Heroku does not say whether they have MFA",
+        "members whom an identity provider signs in: their MFA is the provider's evidence",
+        "a list that is short and well-formed: this API has no second count; it must not be empty",
+    ),
+)

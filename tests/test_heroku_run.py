@@ -1,0 +1,189 @@
+"""Whole audits of a Heroku team: the number of calls, pages, who may not tell, secrets, and the guard on 206."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from auditor import plan, plugins, policy, settings
+from auditor.engine import Audit, Plugins
+from auditor.model import Outcome
+from auditor.redact import Redactor
+from auditor.sandbox import heroku_ranges
+from auditor.sandbox.heroku import HerokuSimulator
+from auditor.sandbox.heroku_world import Person
+from auditor.sandbox.world import World
+from auditor.sources import heroku as heroku_source
+from tests.audit_fixture import Audited
+from tests.heroku_account import SECRET, enterprise, heroku, invitation, people, team
+from tests.test_never_false import Experiment
+from tests.world_runs import Audited as AuditedWorld
+
+
+def world(server: HerokuSimulator, folder: Path, *, tests: int = 1, **target: Any) -> AuditedWorld:
+    """Audit the team with so many tests of the same kind."""
+    folder.mkdir(exist_ok=True)
+    found = Plugins(plugins.checks(), plugins.sources(), plugins.reports())
+    entry = {"id": "hosting", "type": "heroku", "team": "explo", "base_url": server.url, **target}
+    entries = [{**entry, "token": {"env": "HEROKU_CANARY"}}]
+    config = folder / "auditor.yaml"
+    config.write_text(json.dumps({"version": 1, "organization": "Explo", "targets": entries}))
+    loaded = settings.load(config, found.sources)
+    targets = plan.declare(loaded, found.sources)
+    common = {"check": "heroku-mfa", "targets": ["hosting"], "severity": "high", "cadence": "P1D", "max_age": "P1D"}
+    claim = {
+        "id": "mfa",
+        "statement": "MFA",
+        "interpretation": "MFA",
+        "criteria": [{"id": "CC6.1", "support": "direct"}],
+        "owner": "security@example.com",
+        "tests": [{**common, "id": f"test-{number}"} for number in range(tests)],
+    }
+    source = {"title": "t", "url": "https://example.com", "retrieved": "2026-11-23"}
+    (folder / "pack.yaml").write_text(
+        json.dumps({"version": 1, "id": "pack", "title": "t", "source": source, "claims": [claim]})
+    )
+    pack = policy.load(folder / "pack.yaml", found.checks, plan.selectors(targets, found.sources))
+    planned = plan.make(pack, targets, loaded.organization, found.checks)
+    redactor = Redactor()
+    one = Audit(loaded, pack, planned, found, folder / "runs", formats=("json",), redactor=redactor)
+    with ThreadPoolExecutor(2) as pool:
+        run, head = one.run(pool)
+    around = World("one team", config, {"HEROKU_CANARY": SECRET}, [])
+    return AuditedWorld(around, loaded, pack, planned, found, redactor, run, head)
+
+
+def audit(server: HerokuSimulator, folder: Path, **more: Any) -> Audited:
+    """Audit the team, for what the audit left behind."""
+    whole = world(server, folder, **more)
+    return Audited(whole.run, whole.head)
+
+
+@pytest.fixture(autouse=True)
+def _signed_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HEROKU_CANARY", SECRET)
+
+
+def test_a_team_takes_three_calls_however_many_tests_ask(tmp_path: Path) -> None:
+    with heroku(team(*people(3))) as server:
+        found = audit(server, tmp_path, tests=3)
+    assert found.claims == {"mfa": "supported"}
+    assert dict(server.calls) == {"/teams/explo": 1, "/teams/explo/members": 1, "/teams/explo/invitations": 1}
+
+
+def test_an_enterprise_team_takes_four_calls(tmp_path: Path) -> None:
+    with heroku(team(enterprise_account="acme"), enterprise(*people(2))) as server:
+        found = audit(server, tmp_path, enterprise_account="acme")
+    assert found.claims == {"mfa": "supported"}
+    assert dict(server.calls) == {
+        "/teams/explo": 1,
+        "/teams/explo/members": 1,
+        "/enterprise-accounts/acme": 1,
+        "/enterprise-accounts/acme/members": 1,
+    }
+
+
+def test_every_member_of_every_page_becomes_a_finding(tmp_path: Path) -> None:
+    last = Person(email="zoe@explo.co", mfa=False)
+    with heroku(team(*people(2498), last, invitations=[invitation("new@explo.co")])) as server:
+        found = audit(server, tmp_path)
+    outcomes = found.outcomes()
+    assert len(outcomes) == 2500 + 1
+    assert [name for name, outcome in outcomes.items() if outcome is Outcome.FAIL] == ["zoe@explo.co"]
+    assert found.claims == {"mfa": "refuted"}
+    assert server.calls.total() == 2 + 3
+
+
+def test_what_cannot_be_told_is_unproven(tmp_path: Path) -> None:
+    """Each beside `supported` above, which only what is named here takes away."""
+    unknown = {"absent": Person(email="a@explo.co", mfa="absent"), "null": Person(email="a@explo.co", mfa=None)}
+    for name, member in unknown.items():
+        with heroku(team(member)) as server:
+            found = audit(server, tmp_path / name)
+        assert found.claims == {"mfa": "unproven"}
+        assert {name: one for name, one in found.outcomes().items() if one is not Outcome.PASS} == {
+            "a@explo.co": Outcome.ERROR
+        }
+    with heroku(team(Person(email="f@explo.co", mfa=False, provider="acme-sso"))) as server:
+        found = audit(server, tmp_path / "federated")
+    assert found.claims == {"mfa": "unproven"}
+    assert found.outcomes()["f@explo.co"] is Outcome.MANUAL
+
+
+@pytest.mark.parametrize(
+    ("token", "words"),
+    [
+        ({"scope": ("identity",)}, "needs OAuth scope read"),
+        ({"revoked": True}, "expired or revoked"),
+        ({"challenged": True}, "second factor"),
+        ({"email": "eve@example.com"}, "who asks has the role collaborator"),
+        ({"email": "stranger@example.com"}, "You do not have access to the team explo"),
+    ],
+)
+def test_who_may_not_see_the_members_supports_nothing(token: dict[str, Any], words: str, tmp_path: Path) -> None:
+    with heroku(team(collaborators=["eve@example.com"]), **token) as server:
+        found = audit(server, tmp_path)
+    assert found.claims == {"mfa": "unproven"}
+    assert set(found.outcomes()) == {"hosting"}
+    assert words in found.message("hosting")
+
+
+def test_another_team_that_answers_is_the_wrong_target(tmp_path: Path) -> None:
+    with heroku(team()) as server:
+        server.intervene = lambda asking, body: body | {"name": "other"} if asking.path == "/teams/explo" else body
+        found = audit(server, tmp_path)
+    assert found.claims == {"mfa": "unproven"}
+    assert "wrong target: declared team explo, but other answered" in found.message("hosting")
+    assert server.calls.total() == 1
+
+
+@pytest.mark.parametrize("bad", ["members", "invitations"])
+def test_a_page_that_announces_more_and_does_not_say_where_is_not_the_last(bad: str, tmp_path: Path) -> None:
+    def cut(asking: Any, body: Any) -> Any:
+        if asking.path.endswith(bad):
+            asking.status = 206
+            asking.headers.pop("Next-Range", None)
+        return body
+
+    with heroku(team(*people(3))) as server:
+        server.intervene = cut
+        found = audit(server, tmp_path)
+    assert found.claims == {"mfa": "unproven"}
+    assert "no Next-Range says where" in found.message("hosting")
+
+
+def test_the_token_is_in_no_file_whatever_is_echoed(tmp_path: Path) -> None:
+    with heroku(team(*people(2))) as server:
+        server.intervene = lambda _, body: [{**one, "echo": SECRET} for one in body] if isinstance(body, list) else body
+        found = audit(server, tmp_path)
+    assert found.claims == {"mfa": "unproven"}  # a list with something masked in it is not read
+    assert "redacted" in found.message("hosting")
+    for path in found.run.rglob("*"):
+        assert path.is_dir() or SECRET.encode() not in path.read_bytes()
+
+
+def test_faults_in_every_page_of_a_long_list_give_no_verdict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The standing test over every answer, where a list has several pages."""
+    monkeypatch.setattr(heroku_ranges, "MOST_MAX", 2)
+    with heroku(team(*people(4))) as server:
+        experiment = Experiment(world(server, tmp_path), tmp_path / "again")
+        (task,) = experiment.tasks()
+        asked = server.calls["/teams/explo/members"]
+        assert not experiment.violations(task)
+    assert (asked, server.calls["/teams/explo/members"]) == (3, 6)  # all pages were recorded once more, for the faults
+
+
+def test_without_the_guard_on_206_the_first_page_stands_for_the_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the tests of pages above are for."""
+    last = Person(email="zoe@explo.co", mfa=False)
+    monkeypatch.setattr(heroku_ranges, "MOST_MAX", 2)
+    with heroku(team(*people(2), last)) as server:
+        assert audit(server, tmp_path / "guarded").claims == {"mfa": "refuted"}
+        monkeypatch.setattr(heroku_source, "_next_range", lambda *_: ())
+        assert audit(server, tmp_path / "unguarded").claims == {"mfa": "supported"}
