@@ -11,7 +11,7 @@ from auditor.answers import Answer, Listing
 from auditor.checking import Subject
 from auditor.checks.aws_iam_mfa import CHECK, PATH
 from auditor.model import JSON, Outcome, Unproven, Verdict
-from tests.checks.asking import DENIED, InMemory, drop, paged, params, put, question, unreadable
+from tests.checks.asking import DENIED, InMemory, Question, drop, paged, params, put, question, unreadable
 from tests.checks.iam_report import ACCOUNT, GENERATED, ROOT_ARN, SAID, account, provider, role, root, user, user_arn
 from tests.checks.passing import NOW
 
@@ -21,7 +21,7 @@ ADA = user_arn("ada")
 
 def found(*rows: JSON, roles: Any = (), providers: Any = (), report: Answer | None = None) -> dict[str, Any]:
     """Return the verdict on each subject by its id, or why there is none; under "" why the population is incomplete."""
-    answers = {
+    answers: dict[Question, Answer | Listing] = {
         question("iam.get_credential_report"): report or Answer.literal(account(*rows)),
         question("iam.list_roles", PathPrefix=PATH): roles if isinstance(roles, Listing) else paged(list(roles)),
         question("iam.list_saml_providers"): providers if isinstance(providers, Listing) else paged(list(providers)),
@@ -163,7 +163,8 @@ def test_a_row_that_cannot_be_read_is_an_error_of_its_user(column: str) -> None:
 @pytest.mark.parametrize("pointer", ["/rows", "/rows/1/user", "/rows/1/arn"])
 def test_a_report_that_cannot_be_read_leaves_the_population_open(pointer: str) -> None:
     for case in unreadable(account(root(), user("ada")), pointer):
-        verdicts = found(report=case.values[0])
+        answer: Any = case.values[0]
+        verdicts = found(report=answer)
         assert verdicts.keys() <= {"", ROOT_ARN}, case.id
         assert "" in verdicts, case.id
 
@@ -274,7 +275,7 @@ def test_a_provider_that_cannot_be_read_leaves_the_population_open(item: JSON) -
 
 
 def test_each_question_is_asked_once() -> None:
-    answers = {
+    answers: dict[Question, Answer | Listing] = {
         question("iam.get_credential_report"): Answer.literal(account(root(), *(user(f"u{n}") for n in range(50)))),
         question("iam.list_roles", PathPrefix=PATH): paged([RESERVED]),
         question("iam.list_saml_providers"): paged([OWN]),
