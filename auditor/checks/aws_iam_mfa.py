@@ -47,7 +47,7 @@ def collect(params: Params, aws: Source) -> Iterator[Subject]:  # noqa: ARG001 -
         yield Subject(resource, row=row, report=report)
     roles = aws.listing("iam.list_roles", PathPrefix=PATH)
     providers = aws.listing("iam.list_saml_providers")
-    center = Resource(IDENTITY_CENTER, aws.target.get("/account_id", str))
+    center = Resource(IDENTITY_CENTER, aws.target.get("/account_id", str), "IAM Identity Center")
     yield Subject(center, roles=roles, providers=providers)
     for provider in providers:
         arn = provider.get("/Arn", str)
