@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from auditor.model import Outcome
 from auditor.questions import Opening, Reply
 from auditor.redact import Redactor
 from auditor.results import Finding, Head
-from auditor.sources.aws import connect
+from auditor.sources.aws.connection import AwsConnection
 from auditor.sources.aws.operations import OPERATIONS
 from auditor.sources.aws.target import AwsTarget
 from auditor.stored import StoredRun
@@ -41,6 +42,7 @@ TESTS: dict[str, tuple[str, dict[str, object]]] = {
     "ebs-customer": ("aws-ebs-volume-encryption", {"key_manager": "CUSTOMER"}),
     "expiry": ("aws-s3-object-expiry", {"buckets": TAG, "prefix": "exports/", "max_days": 7}),
     "expiry-named": ("aws-s3-object-expiry", {"buckets": ["exports"], "prefix": "exports/", "max_days": 7}),
+    "mfa": ("aws-iam-mfa", {}),
     "encryption": ("aws-s3-encryption", {"buckets": TAG}),
     "encryption-named": ("aws-s3-encryption", {"buckets": ["exports"]}),
 }
@@ -147,11 +149,13 @@ def _pack(tests: tuple[str, ...]) -> dict[str, object]:
 
 
 @contextmanager
-def asking(aws: PagingAws, *, transport: Any = None, **target: Any) -> Iterator[Any]:
+def asking(
+    aws: PagingAws, *, transport: Any = None, sleep: Callable[[float], None] = time.sleep, **target: Any
+) -> Iterator[Any]:
     """Give a function that asks the source itself one operation, and returns its replies."""
     entry = {"account_id": "123456789012", "endpoint_url": aws.url, "max_attempts": 1, **target}
     opening = Opening(shard="account", secret=lambda _: "x", conceal=lambda _: None, folder=Path(), transport=transport)
-    with connect(AwsTarget(**entry), opening) as connection:
+    with closing(AwsConnection(AwsTarget(**entry), opening, sleep=sleep)) as connection:
 
         def ask(operation: str, **params: Any) -> list[Reply]:
             return list(connection.ask(OPERATIONS[operation], params))

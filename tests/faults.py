@@ -6,6 +6,8 @@ the same bytes again with one of them refused, broken, cut, mistyped or late. A 
 
 from __future__ import annotations
 
+import base64
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -65,15 +67,18 @@ class AwsHarness:
             transport=lambda request: self._send(request),  # noqa: PLW0108 - it changes between questions
         )
         assert isinstance(settings, AwsTarget)
-        self._connection = AwsConnection(msgspec.structs.replace(settings, max_attempts=1), opening)
+        settings = msgspec.structs.replace(settings, max_attempts=1)
+        self._connection = AwsConnection(settings, opening, sleep=lambda _: None)
 
     def record(self, operation: Operation, params: Mapping[str, Any]) -> int:
+        assert isinstance(operation, AwsOperation)
         kept = self._kept.setdefault(key(operation.name, params), [])
 
         def send(request: AWSPreparedRequest) -> AWSResponse:
             response = self._http.send(request)
-            kept.append(Exchange(response.status_code, dict(response.headers), response.content))
-            return response
+            exchange = Exchange(response.status_code, dict(response.headers), response.content)
+            kept.append(exchange if kept or not operation.steps else _not_yet(exchange))
+            return _response(request, kept[-1])
 
         self._send = send
         list(self._connection.ask(operation, params))
@@ -82,7 +87,7 @@ class AwsHarness:
     def tampered(self, operation: Operation, params: Mapping[str, Any], page: int, fault: Fault) -> list[Reply] | None:
         kept = list(self._kept[key(operation.name, params)])
         assert isinstance(operation, AwsOperation)
-        changed = None if fault == "timeout" else _change_http(operation, kept[page], fault)
+        changed = None if fault == "timeout" else _change_http(_call(operation, kept[page]), kept[page], fault)
         if fault != "timeout" and changed is None:
             return None
         served = iter(range(len(kept)))
@@ -91,14 +96,27 @@ class AwsHarness:
             index = next(served)
             if index == page and changed is None:
                 raise ReadTimeoutError(endpoint_url=request.url)
-            exchange = changed if index == page and changed is not None else kept[index]
-            return AWSResponse(request.url, exchange.status, _headers(exchange.headers), _Raw(exchange.body))
+            return _response(request, changed if index == page and changed is not None else kept[index])
 
         self._send = send
         return list(self._connection.ask(operation, params))
 
     def close(self) -> None:
         self._connection.close()
+
+
+def _response(request: AWSPreparedRequest, exchange: Exchange) -> AWSResponse:
+    return AWSResponse(request.url, exchange.status, _headers(exchange.headers), _Raw(exchange.body))
+
+
+def _not_yet(exchange: Exchange) -> Exchange:
+    """Return what IAM says while it still makes what was asked for: so that there is a poll to put faults into."""
+    return Exchange(exchange.status, exchange.headers, exchange.body.replace(b">COMPLETE<", b">INPROGRESS<"))
+
+
+def _call(operation: AwsOperation, exchange: Exchange) -> AwsOperation:
+    """Return which call of a question of several an exchange belongs to."""
+    return next((step for step in operation.steps if f"<{step.root}".encode() in exchange.body), operation)
 
 
 def _change_http(operation: AwsOperation, exchange: Exchange, fault: Fault) -> Exchange | None:
@@ -120,16 +138,25 @@ WORDS, NUMBERS = ("boolean", "enum"), ("integer", "long", "timestamp")
 def _mistype_xml(operation: AwsOperation, body: bytes, fault: Fault) -> bytes | None:
     """Write `banana` into every boolean and enumeration, or every number and timestamp; None where there is none.
 
-    One kind at a time: botocore chokes on a number that is none, and hides what is wrong with a boolean.
+    One kind at a time: botocore chokes on a number that is none, and hides what is wrong with a boolean. Where a file
+    is sent (base64), that goes for the booleans in it; the answer around it stays as it was.
     """
     model = get_session().get_service_model(operation.service)
     kinds = WORDS if fault == "mistype_word" else NUMBERS
-    typed = _elements(model.operation_model(operation.api).output_shape, kinds, set())
+    shape = model.operation_model(operation.api).output_shape
     root = ET.fromstring(body)  # noqa: S314 - our own world's
-    found = [element for element in root.iter() if element.tag.rpartition("}")[2] in typed and not len(element)]
+    files = _leaves(root, _elements(shape, ("blob",), set())) if fault == "mistype_word" else []
+    for element in files:
+        text = base64.b64decode(element.text or "").decode()
+        element.text = base64.b64encode(re.sub(r"\b(true|false)\b", "banana", text).encode()).decode()
+    found = [] if files else _leaves(root, _elements(shape, kinds, set()))
     for element in found:
         element.text = "banana"
-    return ET.tostring(root) if found else None
+    return ET.tostring(root) if files or found else None
+
+
+def _leaves(root: ET.Element, names: set[str]) -> list[ET.Element]:
+    return [element for element in root.iter() if element.tag.rpartition("}")[2] in names and not len(element)]
 
 
 def _elements(shape: Any, kinds: tuple[str, ...], seen: set[str]) -> set[str]:

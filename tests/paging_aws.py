@@ -2,7 +2,8 @@
 
 It speaks what the AWS checks ask, in the words of botocore's service models: sts GetCallerIdentity and AssumeRole, ec2
 DescribeRegions and DescribeVolumes, kms DescribeKey, s3 ListBuckets and GetBucket{LifecycleConfiguration, Versioning,
-Encryption, Tagging}. Signatures are not checked. Whatever it does not understand it refuses: no parameter is ignored.
+Encryption, Tagging}, and what paging_aws_iam answers. Signatures are not checked. Whatever it does not understand it
+refuses: no parameter is ignored.
 
     with PagingAws(State(volumes={"eu-west-1": [Volume("vol-1")]})) as aws:
         aws.throttle("DescribeVolumes", times=2)
@@ -20,6 +21,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Self
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from tests import paging_aws_iam
 from tests import paging_aws_words as words
 
 if TYPE_CHECKING:
@@ -40,9 +42,12 @@ PARAMETERS = {
     "DescribeKey": {"KeyId"},
     "ListBuckets": {"max-buckets", "continuation-token", "prefix", "bucket-region"},
     **{operation: {question} for question, operation in S3_QUESTIONS.items()},
+    **{operation: set() for operation in paging_aws_iam.ANSWERS},
+    "ListRoles": {"PathPrefix", "MaxItems", "Marker"},
 }
+TOKENS = ("NextToken", "continuation-token", "Marker")
 SMALLEST_PAGE_OF_VOLUMES = 5
-LARGEST_PAGE = {"DescribeVolumes": 500, "ListBuckets": 10_000}
+LARGEST_PAGE = {"DescribeVolumes": 500, "ListBuckets": 10_000, "ListRoles": 1000}
 
 
 @dataclass
@@ -86,6 +91,7 @@ class State:
     disabled_regions: list[str] = field(default_factory=list)
     keys: list[Key] = field(default_factory=list)
     buckets: list[Bucket] = field(default_factory=list)
+    iam: paging_aws_iam.Iam = field(default_factory=paging_aws_iam.Iam)
     account_id: str = "123456789012"
     user: str = "auditor"
     role_secret: str = "the secret key of the assumed role"
@@ -226,10 +232,12 @@ class PagingAws:
                     return scheduled.answer
         if unknown := call.parameters.keys() - PARAMETERS[call.operation]:
             return words.error(call.operation, 400, "UnknownParameter", f"unknown: {sorted(unknown)}")
-        token = call.parameters.get("NextToken", call.parameters.get("continuation-token"))
+        token = next((call.parameters[name] for name in TOKENS if name in call.parameters), None)
         if token is not None and token not in self._tokens:
             code = "InvalidNextToken" if call.operation == "DescribeVolumes" else "InvalidArgument"
             return words.error(call.operation, 400, code, "The token was not given by this server")
+        if call.operation in paging_aws_iam.ANSWERS:
+            return paging_aws_iam.ANSWERS[call.operation](self, call)
         return getattr(self, f"_{call.operation}")(call)  # type: ignore[no-any-return]
 
     def page(self, call: Call, item_count: int, limit: str | None, token: str | None) -> tuple[slice, str | None]:
@@ -345,7 +353,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._give(operations[0] if operations else None, query, bucket)
 
     def do_POST(self) -> None:
-        """STS, EC2 and KMS: the operation is in the body or in a header."""
+        """STS, EC2, IAM and KMS: the operation is in the body or in a header."""
         body = self.rfile.read(int(self.headers["Content-Length"]))
         target = self.headers.get("X-Amz-Target")
         if target:

@@ -21,20 +21,27 @@ SERVICE_OF = {
     "DescribeRegions": "ec2",
     "DescribeVolumes": "ec2",
     "DescribeKey": "kms",
+    "GenerateCredentialReport": "iam",
+    "GetCredentialReport": "iam",
+    "ListRoles": "iam",
+    "ListSAMLProviders": "iam",
 }
 CONTENT_TYPES = {
     "sts": "text/xml",
+    "iam": "text/xml",
     "ec2": "text/xml;charset=UTF-8",
     "kms": "application/x-amz-json-1.1",
     "s3": "application/xml",
 }
 THROTTLING = {
     "sts": (400, "Throttling", "Rate exceeded"),
+    "iam": (400, "Throttling", "Rate exceeded"),
     "ec2": (503, "RequestLimitExceeded", "Request limit exceeded."),
     "kms": (400, "ThrottlingException", "Rate exceeded"),
     "s3": (503, "SlowDown", "Please reduce your request rate."),
 }
 DENIAL = {
+    "iam": (403, "AccessDenied", "User is not authorized to perform this action"),
     "sts": (403, "InvalidClientTokenId", "The security token included in the request is invalid."),
     "ec2": (403, "UnauthorizedOperation", "You are not authorized to perform this operation."),
     "kms": (400, "AccessDeniedException", "User is not authorized to perform: kms:DescribeKey"),
@@ -84,7 +91,7 @@ def error(operation: str, status: int, code: str, message: str) -> Answer:
     if service == "ec2":
         text = f"<Response><Errors><Error>{inner}</Error></Errors><RequestID>{REQUEST_ID}</RequestID></Response>"
         return xml(service, text, status)
-    inner = f"<Error><Type>Sender</Type>{inner}</Error><RequestId>{REQUEST_ID}</RequestId>"
+    inner = f"<Error><Type>Sender</Type>{inner}</Error><RequestId>{REQUEST_ID}</RequestId>"  # STS and IAM
     return xml(service, f'<ErrorResponse xmlns="{STS_NAMESPACE}">{inner}</ErrorResponse>', status)
 
 

@@ -43,7 +43,6 @@ FURTHER = {
     name: AwsOperation(name=name, summary="", service=service, api=api, root=f"{api}Response")
     for name, service, api in (
         ("iam.get_account_summary", "iam", "GetAccountSummary"),
-        ("iam.get_credential_report", "iam", "GetCredentialReport"),
         ("ec2.describe_instance_types", "ec2", "DescribeInstanceTypes"),
         ("ec2.describe_reserved_instances", "ec2", "DescribeReservedInstances"),
         ("sdb.list_domains", "sdb", "ListDomains"),
@@ -116,7 +115,10 @@ GOOD = [
             "<Rule>", "<{0}><a/></{0}><Rule>".format("x-amz-transition-default-minimum-object-size")
         ),
     ),
-    ("iam.get_credential_report", REPORT.format("dXNlcixhcm4=")),
+    *[
+        ("iam.get_credential_report", REPORT.format(text))
+        for text in ("dXNlcixhcm4=", "", " dXNl\r\ncixh\tcm4=\n", "+/+/")
+    ],
     *[("ec2.describe_instance_types", SPEED.format(number)) for number in ("2.5", "3", "-0.1", "1e3", "2.5E-7")],
     *[("ec2.describe_reserved_instances", PRICE.format(number)) for number in ("2.5", "0", "1e3")],
 ]
@@ -231,6 +233,20 @@ BAD = [
     ("ec2.describe_reserved_instances", PRICE.format("free"), "is no float"),
     ("sdb.list_domains", DOMAINS.format("<DomainName><b/></DomainName>"), "elements where string was expected"),
     ("iam.get_credential_report", REPORT.format("<b/>"), "elements where blob was expected"),
+    *[
+        ("iam.get_credential_report", REPORT.format(text), "Content: is no base64")
+        for text in (
+            "dXNlcixhcm4",
+            "dXNlcixhcm4=!",
+            "!dXNl",
+            "dXN=lcix",
+            "dXNlcixhcm5=",
+            "-_-_",
+            "banana",
+            "é",
+            "dXNl\u00a0",
+        )
+    ],
 ]
 
 

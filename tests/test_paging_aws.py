@@ -195,11 +195,28 @@ def test_a_bucket_of_another_region_is_redirected_to(aws: PagingAws, connect: Co
     assert [call.region for call in aws.requests] == ["eu-west-1", "us-east-1"]
 
 
+def test_iam_tells_what_is_there(aws: PagingAws, connect: Connect) -> None:
+    iam = connect("iam")
+    assert iam.generate_credential_report()["State"] == "COMPLETE"
+    report = iam.get_credential_report()
+    assert report["Content"].decode() == aws.state.iam.report
+    assert (report["ReportFormat"], report["GeneratedTime"]) == ("text/csv", aws.state.iam.generated)
+    aws.state.iam.roles = ["/a/one", "/a/two", "/b/three"]
+    pages = list(iam.get_paginator("list_roles").paginate(PathPrefix="/a/", PaginationConfig={"PageSize": 1}))
+    assert [[role["RoleName"] for role in page["Roles"]] for page in pages] == [["one"], ["two"]]
+    assert [page["IsTruncated"] for page in pages] == [True, False]
+    aws.state.iam.saml_providers = ["okta"]
+    (provider,) = iam.list_saml_providers()["SAMLProviderList"]
+    assert provider["Arn"] == "arn:aws:iam::123456789012:saml-provider/okta"
+    assert code_of(lambda: iam.list_roles(Marker="made up"))[1] == 400
+
+
 OPERATIONS: dict[str, tuple[str, Callable[[Any], object]]] = {
     "GetCallerIdentity": ("sts", lambda sts: sts.get_caller_identity()),
     "DescribeVolumes": ("ec2", lambda ec2: ec2.describe_volumes()),
     "DescribeKey": ("kms", lambda kms: kms.describe_key(KeyId=ARN)),
     "ListBuckets": ("s3", lambda s3: s3.list_buckets()),
+    "ListRoles": ("iam", lambda iam: iam.list_roles()),
     "GetBucketVersioning": ("s3", lambda s3: s3.get_bucket_versioning(Bucket="exports")),
 }
 
@@ -223,6 +240,7 @@ def test_throttling_is_of_the_kind_that_botocore_retries(
         ("DescribeVolumes", ("UnauthorizedOperation", 403)),
         ("DescribeKey", ("AccessDeniedException", 400)),
         ("ListBuckets", ("AccessDenied", 403)),
+        ("ListRoles", ("AccessDenied", 403)),
         ("GetBucketVersioning", ("AccessDenied", 403)),
     ],
 )

@@ -1,6 +1,11 @@
 """moto's corrections one by one, over HTTP: corrected it answers as AWS does, and as it comes it does not."""
 
+import csv
+import re
 from collections.abc import Callable, Iterator
+from datetime import timedelta
+from email.utils import parsedate_to_datetime
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
@@ -10,6 +15,7 @@ from botocore.exceptions import ClientError
 from auditor.sandbox.aws import AwsPart, start_account
 from auditor.sandbox.aws_world import ACCOUNT_ID
 from auditor.sandbox.moto_corrections import CORRECTIONS
+from auditor.sandbox.moto_iam_corrections import COLUMNS
 from tests.aws_account import EMPTY, REGION, as_auditor, new_bucket, refusal, wire
 
 AS_MOTO_COMES = ("-c", "from auditor.sandbox.moto_server import serve; serve()")
@@ -226,6 +232,49 @@ def buckets_have_an_owner_and_a_region(part: AwsPart) -> None:
     assert statuses == [301, 200]
 
 
+def credential_reports_are_kept(part: AwsPart) -> None:
+    iam = part.client("iam", REGION)
+    while iam.generate_credential_report()["State"] != "COMPLETE":
+        pass
+    report = iam.get_credential_report()
+    told = report["ResponseMetadata"]["HTTPHeaders"]["date"]
+    age = parsedate_to_datetime(told) - report["GeneratedTime"]
+    assert timedelta(seconds=-1) <= age < timedelta(minutes=10)
+    iam.create_user(UserName="of-after-the-report")
+    assert iam.generate_credential_report()["State"] == "COMPLETE"
+    again = iam.get_credential_report()
+    assert (again["Content"], again["GeneratedTime"]) == (report["Content"], report["GeneratedTime"])
+
+
+def report_of(part: AwsPart) -> list[dict[str, str]]:
+    """The rows of the credential report."""
+    iam = part.client("iam", REGION)
+    while iam.generate_credential_report()["State"] != "COMPLETE":
+        pass
+    return list(csv.DictReader(iam.get_credential_report()["Content"].decode().splitlines(), strict=True))
+
+
+def credential_reports_begin_with_root(part: AwsPart) -> None:
+    root, *users = report_of(part)
+    assert (root["user"], root["arn"]) == ("<root_account>", f"arn:aws:iam::{ACCOUNT_ID}:root")
+    assert (root["password_enabled"], root["mfa_active"], root["access_key_1_active"]) == ("true", "true", "false")
+    assert root["password_next_rotation"] == "not_supported"
+    assert "<root_account>" not in {user["user"] for user in users}
+
+
+def credential_reports_are_in_the_words_of_iam(part: AwsPart) -> None:
+    rows = report_of(part)
+    assert list(rows[0]) == list(COLUMNS)
+    auditor = next(row for row in rows if row["user"] == "auditor")
+    assert (auditor["password_enabled"], auditor["mfa_active"], auditor["access_key_1_active"]) == (
+        *("false", "false", "true"),
+    )
+    for column in ("password_last_used", "password_last_changed", "password_next_rotation"):
+        assert auditor[column] == "N/A"
+    assert {auditor[column] for column in COLUMNS if column.startswith("access_key_2_last")} == {"N/A"}
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", auditor["access_key_1_last_rotated"])
+
+
 PROBES = [globals()[correction.__name__] for correction in CORRECTIONS]
 
 
@@ -238,6 +287,37 @@ def test_the_corrected_server_answers_as_aws(account: AwsPart, probe: Callable[[
 def test_moto_still_needs_the_correction(account_of_plain_moto: AwsPart, probe: Callable[[AwsPart], None]) -> None:
     with pytest.raises((AssertionError, ClientError, KeyError, pytest.fail.Exception)):
         probe(account_of_plain_moto)
+
+
+def test_moto_lists_roles_and_providers_as_iam_does(account: AwsPart) -> None:
+    """Nothing to correct: paths, pages, empty lists that are there, a marker only where there is more."""
+    iam = account.client("iam", REGION)
+    trust = '{"Version":"2012-10-17","Statement":[]}'
+    empty, _ = wire(iam, "list_roles", PathPrefix="/reserved/")
+    assert "<Roles/><IsTruncated>false</IsTruncated></ListRolesResult>" in empty
+    assert "<SAMLProviderList/>" in wire(iam, "list_saml_providers")[0]
+    for name in ("one", "two", "three"):
+        iam.create_role(Path="/reserved/eu-central-1/", RoleName=name, AssumeRolePolicyDocument=trust)
+    iam.create_role(RoleName="other", AssumeRolePolicyDocument=trust)
+    pages = list(iam.get_paginator("list_roles").paginate(PathPrefix="/reserved/", PaginationConfig={"PageSize": 2}))
+    assert [len(page["Roles"]) for page in pages] == [2, 1]
+    assert [(page["IsTruncated"], "Marker" in page) for page in pages] == [(True, True), (False, False)]
+    assert {role["RoleName"] for page in pages for role in page["Roles"]} == {"one", "two", "three"}
+    iam.create_saml_provider(Name="okta", SAMLMetadataDocument="<EntityDescriptor/>".ljust(1000))
+    (provider,) = iam.list_saml_providers()["SAMLProviderList"]
+    assert provider["Arn"] == f"arn:aws:iam::{ACCOUNT_ID}:saml-provider/okta"
+    for call in (as_auditor(account, "iam").list_roles, as_auditor(account, "iam").generate_credential_report):
+        assert refusal(call) == ("AccessDenied", 403)
+
+
+def test_there_is_no_report_before_one_was_asked_for(tmp_path: Path) -> None:
+    part = start_account(EMPTY, tmp_path)
+    try:
+        iam = part.client("iam", REGION)
+        assert refusal(iam.get_credential_report) == ("ReportNotPresent", 410)
+        assert [iam.generate_credential_report()["State"] for _ in range(2)] == ["STARTED", "COMPLETE"]
+    finally:
+        part.stop()
 
 
 def test_the_auditor_is_an_iam_user_whose_signature_is_checked(account: AwsPart) -> None:

@@ -40,15 +40,37 @@ def test_the_truth_of_a_world_is_about_what_is_there(name: str, tmp_path: Path) 
             key = as_auditor(part, "kms", volume["Region"])
             usable = volume["Encrypted"] and key.describe_key(KeyId=volume["KmsKeyId"])["KeyMetadata"]["Enabled"]
             assert (truth.outcome == "pass") is usable, truth
+        told = {truth.resource: truth.outcome for truth in part.expected if truth.check == "aws-iam-mfa"}
+        root = told.pop(f"arn:aws:iam::{ACCOUNT_ID}:root")  # no other call tells of its MFA
+        assert root == ("pass" if name == "healthy" else "fail")
+        assert told == access_of(part.client("iam", REGION))
         outcomes = {truth.outcome for truth in part.expected}
         assert outcomes == (
-            {"pass", "not_applicable"} if name == "healthy" else {"pass", "fail", "error", "not_applicable"}
+            {"pass", "not_applicable"} if name == "healthy" else {"pass", "fail", "error", "not_applicable", "manual"}
         )
         assert not [truth for truth in part.expected if (truth.outcome in ("fail", "error")) is not bool(truth.why)]
         assert {volume["State"] for volume in volumes.values()} == {"available", "in-use"}
         assert len({volume["Region"] for volume in volumes.values()}) >= 3
     finally:
         part.stop()
+
+
+def access_of(iam: Any) -> dict[str, str]:
+    """What is true of each user, provider and of Identity Center, by other calls than the auditor's."""
+    truth = {}
+    for user in iam.list_users()["Users"]:
+        has_mfa = bool(iam.list_mfa_devices(UserName=user["UserName"])["MFADevices"])
+        try:
+            iam.get_login_profile(UserName=user["UserName"])
+            truth[user["Arn"]] = "pass" if has_mfa else "fail"
+        except iam.exceptions.NoSuchEntityException:
+            truth[user["Arn"]] = "not_applicable"
+    reserved = [role for role in iam.list_roles()["Roles"] if role["RoleName"].startswith("AWSReservedSSO_")]
+    truth[ACCOUNT_ID] = "manual" if reserved else "not_applicable"
+    for provider in iam.list_saml_providers()["SAMLProviderList"]:
+        if "/AWSSSO_" not in provider["Arn"]:
+            truth[provider["Arn"]] = "manual"
+    return truth
 
 
 def is_gone(pid: int) -> bool:

@@ -16,7 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 import auditor
 from auditor.sandbox.aws_seed import seed
-from auditor.sandbox.aws_world import ACCOUNT_ID, AwsWorld, read_aws_world
+from auditor.sandbox.aws_world import ACCOUNT_ID, AwsWorld, IamUser, read_aws_world
 from auditor.sandbox.part import Expected, SandboxError
 
 TARGET = "prod"
@@ -121,7 +121,10 @@ def start_account(
 ) -> AwsPart:
     """Start an AWS account as `start_aws` does. `command` is what python runs as the server."""
     users = _user("administrator", ["*"]), _user("auditor", world.auditor_may, world.auditor_may_not)
-    settings = msgspec.json.encode({"enabled_regions": world.enabled_regions, "users": users})
+    signed_in = {user.name: user.last_sign_in for user in world.users if user.last_sign_in}
+    settings = msgspec.json.encode(
+        {"enabled_regions": world.enabled_regions, "users": users, "root": _root(world), "signed_in": signed_in}
+    )
     part = AwsPart(AwsServer(settings, folder, command), users)
     try:
         volume_ids = seed(world, part.client)
@@ -139,11 +142,31 @@ def expected_of(world: AwsWorld, volume_ids: dict[str, str]) -> list[Expected]:
     """The truth about a world, by resource id."""
     resources = [(volume_ids[volume.name], volume.expected) for volume in world.volumes]
     resources += [(bucket.name, bucket.expected) for bucket in world.buckets]
+    resources += [(f"arn:aws:iam::{ACCOUNT_ID}:root", world.root.expected)]
+    resources += [(user.arn, user.expected) for user in (*world.users, *_our_users(world))]
+    resources += [(ACCOUNT_ID, world.identity_center.expected)]
+    resources += [(provider.arn, provider.expected) for provider in world.saml_providers]
     return [
         Expected(check=check, target=TARGET, resource=resource, outcome=truth.outcome, why=truth.why)
         for resource, truths in resources
         for check, truth in truths.items()
     ]
+
+
+def _our_users(world: AwsWorld) -> list[IamUser]:
+    """The users that act in a world: they have access keys only."""
+    return [IamUser(name, world.expected_of_our_users) for name in ("administrator", "auditor")]
+
+
+def _root(world: AwsWorld) -> dict[str, str]:
+    """The columns of a credential report that the world decides of its root user."""
+    root = world.root
+    return {
+        "password_enabled": {"yes": "true", "no": "false", "unsaid": "not_supported"}[root.console],
+        "password_last_used": "N/A" if root.console == "no" else root.last_sign_in or "no_information",
+        "mfa_active": str(root.mfa).lower(),
+        "access_key_1_active": str(root.access_key).lower(),
+    }
 
 
 def _user(name: str, actions: list[str], denied: dict[str, list[str]] | None = None) -> dict[str, Any]:

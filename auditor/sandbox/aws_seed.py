@@ -1,10 +1,12 @@
 """Fill an AWS account with what a world describes, as its administrator would: by calling AWS."""
 
+import json
+import secrets
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from auditor.sandbox.aws_world import AwsWorld, Bucket, CustomerKey, Volume
+from auditor.sandbox.aws_world import AwsWorld, Bucket, CustomerKey, IamUser, IdentityCenter, Volume
 
 # The types of each service's client are a package of their own, which a demo does not need.
 Client = Any
@@ -18,6 +20,12 @@ def seed(world: AwsWorld, connect: Callable[[str, str], Client]) -> dict[str, st
     items: list[CustomerKey | Volume | Bucket] = [*world.keys, *world.volumes, *world.buckets]
     regions = sorted({item.region for item in items})
     clients = {(service, region): connect(service, region) for region in regions for service in ("ec2", "kms", "s3")}
+    iam = connect("iam", "us-east-1")
+    for user in world.users:
+        create_user(iam, user)
+    create_identity_center(iam, world.identity_center)
+    for provider in world.saml_providers:
+        create_saml_provider(iam, provider.name)
 
     def seed_region(region: str) -> dict[str, str]:
         ec2, kms, s3 = (clients[service, region] for service in ("ec2", "kms", "s3"))
@@ -98,3 +106,37 @@ def create_bucket(s3: Client, bucket: Bucket, key_ids: dict[str, str]) -> None:
             default["KMSMasterKeyID"] = key_ids[bucket.encryption.key]
         configuration = {"Rules": [{"ApplyServerSideEncryptionByDefault": default, "BucketKeyEnabled": True}]}
         s3.put_bucket_encryption(Bucket=bucket.name, ServerSideEncryptionConfiguration=configuration)
+
+
+def create_user(iam: Client, user: IamUser) -> None:
+    """Create an IAM user with the credentials that the world gives it."""
+    iam.create_user(UserName=user.name, Path=user.path)
+    if user.password:
+        iam.create_login_profile(UserName=user.name, Password=secrets.token_urlsafe(20))
+    if user.mfa:
+        device = iam.create_virtual_mfa_device(VirtualMFADeviceName=user.name)["VirtualMFADevice"]
+        codes = {"AuthenticationCode1": "000000", "AuthenticationCode2": "111111"}  # moto takes any two
+        iam.enable_mfa_device(UserName=user.name, SerialNumber=device["SerialNumber"], **codes)
+    if user.access_key:
+        iam.create_access_key(UserName=user.name)
+
+
+def create_identity_center(iam: Client, center: IdentityCenter) -> None:
+    """Create what IAM Identity Center creates for permission sets: on AWS nobody else may."""
+    if not center.permission_sets:
+        return
+    arn = create_saml_provider(iam, "AWSSSO_6f1c2b3d4e5f6071_DO_NOT_DELETE")
+    trusted = {"Effect": "Allow", "Action": "sts:AssumeRoleWithSAML", "Principal": {"Federated": arn}}
+    trust = json.dumps({"Version": "2012-10-17", "Statement": [trusted]})
+    for name in center.permission_sets:
+        iam.create_role(
+            Path=f"/aws-reserved/sso.amazonaws.com/{center.region}/",
+            RoleName=f"AWSReservedSSO_{name}_0a1b2c3d4e5f6071",
+            AssumeRolePolicyDocument=trust,
+        )
+
+
+def create_saml_provider(iam: Client, name: str) -> str:
+    """Create a SAML provider; return its ARN."""
+    metadata = "<EntityDescriptor/>".ljust(1000)  # AWS wants as many characters
+    return str(iam.create_saml_provider(Name=name, SAMLMetadataDocument=metadata)["SAMLProviderArn"])

@@ -56,6 +56,53 @@ class Bucket(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     encryption: DefaultEncryption | None = None
 
 
+class Root(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The root user. `console`: whether it has a password, as reports say it; older ones do not."""
+
+    expected: dict[str, Truth] = {}  # by check id
+    mfa: bool = True
+    console: Literal["yes", "no", "unsaid"] = "yes"
+    access_key: bool = False
+    last_sign_in: str = ""  # RFC 3339; "": never
+
+
+class IamUser(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An IAM user. Without `password` there is no way into the console."""
+
+    name: str
+    expected: dict[str, Truth]  # by check id
+    path: str = "/"
+    password: bool = False
+    mfa: bool = False
+    access_key: bool = False
+    last_sign_in: str = ""  # RFC 3339; "": never
+
+    @property
+    def arn(self) -> str:
+        """The name that findings have."""
+        return f"arn:aws:iam::{ACCOUNT_ID}:user{self.path}{self.name}"
+
+
+class IdentityCenter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What IAM Identity Center made in the account: a role for each permission set, and its SAML provider."""
+
+    expected: dict[str, Truth] = {}  # by check id
+    region: str = "us-east-1"
+    permission_sets: list[str] = []
+
+
+class SamlProvider(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An identity provider whose people sign in through roles."""
+
+    name: str
+    expected: dict[str, Truth]  # by check id
+
+    @property
+    def arn(self) -> str:
+        """The name that findings have."""
+        return f"arn:aws:iam::{ACCOUNT_ID}:saml-provider/{self.name}"
+
+
 class AwsWorld(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One AWS account, and the truth about it."""
 
@@ -66,6 +113,11 @@ class AwsWorld(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     volumes: list[Volume]
     buckets: list[Bucket]
     auditor_may_not: dict[str, list[str]] = {}  # actions that somebody denied him, on these buckets
+    root: Root = Root()
+    users: list[IamUser] = []
+    identity_center: IdentityCenter = IdentityCenter()
+    saml_providers: list[SamlProvider] = []
+    expected_of_our_users: dict[str, Truth] = {}  # of the administrator and the auditor, by check id
 
 
 def read_aws_world(path: Path) -> AwsWorld:
@@ -88,7 +140,7 @@ def _check(world: AwsWorld, path: Path) -> None:
             raise SandboxError(f"{path}: {item.name} is in {item.region}, which is not an enabled region")
         if key and (item.region, key) not in keys:
             raise SandboxError(f"{path}: {item.name} names the key {key}, which {item.region} does not have")
-    names = [item.name for item in items]
+    names = [item.name for item in items] + [user.arn for user in world.users]
     for name in set(names):
         if names.count(name) > 1:
             raise SandboxError(f"{path}: there are two {name}")

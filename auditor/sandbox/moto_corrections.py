@@ -1,7 +1,8 @@
 """What moto 5.2.5 gets wrong in the calls that the AWS checks make, corrected in process.
 
 Only errors that meet ec2 DescribeRegions and DescribeVolumes, kms DescribeKey, sts GetCallerIdentity, s3 ListBuckets
-and GetBucket{LifecycleConfiguration, Versioning, Encryption, Tagging} are here (those of S3 in moto_s3_corrections).
+and GetBucket{LifecycleConfiguration, Versioning, Encryption, Tagging}, iam {Generate, Get}CredentialReport, ListRoles
+and ListSAMLProviders are here (those of S3 in moto_s3_corrections, those of IAM in moto_iam_corrections).
 Each correction is one function whose docstring says what moto does, what AWS does, and where that is written:
 botocore's service model and its documentation, unless said. tests/test_sandbox_aws.py has a probe for each, and runs
 every probe against moto as it comes too: a correction that is no longer needed fails there.
@@ -26,7 +27,7 @@ from moto.kms.responses import KmsResponse
 from moto.kms.utils import RESERVED_ALIASES
 from werkzeug.exceptions import HTTPException
 
-from auditor.sandbox import moto_s3_corrections
+from auditor.sandbox import moto_iam_corrections, moto_s3_corrections
 from auditor.sandbox.moto_replacement import replaces
 
 ENABLED_REGIONS: list[str] = []
@@ -190,6 +191,7 @@ CORRECTIONS: tuple[Callable[[], None], ...] = (
     kms_answers_are_json,
     denials_are_worded_by_their_service,
     *moto_s3_corrections.CORRECTIONS,
+    *moto_iam_corrections.CORRECTIONS,
 )
 
 

@@ -19,7 +19,7 @@ from moto.iam.models import iam_backends
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import make_server
 
-from auditor.sandbox import moto_corrections
+from auditor.sandbox import moto_corrections, moto_iam_corrections
 from auditor.sandbox.aws_world import ACCOUNT_ID
 
 
@@ -37,10 +37,15 @@ class User(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ServerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the server is told on standard input."""
+    """What the server is told on standard input.
+
+    `root` holds columns of root's row in credential reports, `signed_in` when users last did so, by name.
+    """
 
     enabled_regions: list[str]
     users: list[User]
+    root: dict[str, str]
+    signed_in: dict[str, str]
 
 
 class QuietRequestHandler(MotoRequestHandler):
@@ -75,6 +80,8 @@ def serve() -> None:
         settings = msgspec.json.decode(sys.stdin.buffer.readline(), type=ServerSettings)
         logging.getLogger("werkzeug").setLevel(logging.WARNING)
         moto_corrections.ENABLED_REGIONS[:] = settings.enabled_regions
+        moto_iam_corrections.ROOT.update(settings.root)
+        moto_iam_corrections.SIGNED_IN.update(settings.signed_in)
         for user in settings.users:
             create_user(user)
         # From the first request on, signatures are checked and only what a user's policy allows is answered.

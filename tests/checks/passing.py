@@ -10,6 +10,7 @@ from auditor.answers import Answer, Listing, Record
 from auditor.checking import Check, Subject
 from auditor.checks import (
     aws_ebs_volume_encryption,
+    aws_iam_mfa,
     aws_s3_encryption,
     aws_s3_object_expiry,
     github_mfa,
@@ -20,6 +21,7 @@ from auditor.checks import (
 )
 from auditor.model import JSON
 from tests.checks.asking import InMemory, Question, params, question
+from tests.checks.iam_report import ACCOUNT, account, root, user
 from tests.checks.lifecycle import EVER, NEVER, abort, expire, expire_older, filtered, rule
 from tests.checks.password_groups import ACCEPT, ARGON2, group, pbkdf2, summary
 from tests.checks.wire_answers import (
@@ -170,6 +172,17 @@ SYSTEMS = [
             question("ec2.describe_volumes"): VOLUMES,
             question("kms.describe_key", KeyId="key-1"): KEY,
             question("kms.describe_key", KeyId="key-2"): KEY,
+        },
+    ),
+    System(
+        "MFA of AWS users",
+        aws_iam_mfa.CHECK,
+        {},
+        {
+            TARGET: {"account_id": ACCOUNT},
+            question("iam.get_credential_report"): account(root(), user("ada"), user("bao")),
+            question("iam.list_roles", PathPrefix=aws_iam_mfa.PATH): [],
+            question("iam.list_saml_providers"): [],
         },
     ),
     System(

@@ -132,11 +132,12 @@ JUNK = st.recursive(
 
 
 def test_every_check_has_a_system_and_every_subject_passes() -> None:
+    """But for what is proved to be out of scope by an empty list."""
     assert {system.check.id for system in SYSTEMS} == set(checks())
     for system in SYSTEMS:
         found = outcomes(system, {})
         assert found, system.name
-        assert set(found) == {Outcome.PASS}, system.name
+        assert set(found) - {Outcome.NOT_APPLICABLE} == {Outcome.PASS}, system.name
 
 
 def test_every_verdict_reads_something_and_not_everything() -> None:

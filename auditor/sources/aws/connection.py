@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -13,7 +15,7 @@ from auditor.model import JSON
 from auditor.questions import Failure, Opening, Operation, Reply
 from auditor.sources.aws.clients import Clients
 from auditor.sources.aws.failures import failure_of, is_absent
-from auditor.sources.aws.operations import AwsOperation
+from auditor.sources.aws.operations import AwsOperation, Caller, Paging
 from auditor.sources.aws.strict import require
 from auditor.sources.aws.target import AwsTarget
 from auditor.sources.aws.wire import Wire
@@ -23,11 +25,12 @@ from auditor.sources.clock import utcnow
 class AwsConnection:
     """One account, asked for one task. Safe to share between threads."""
 
-    def __init__(self, target: AwsTarget, opening: Opening) -> None:
+    def __init__(self, target: AwsTarget, opening: Opening, *, sleep: Callable[[float], None] = time.sleep) -> None:
         self._account_id = target.account_id
         self._region = target.home_region if opening.shard == "account" else opening.shard
         self._wire = Wire(opening.transport)
         self._clients = Clients(target, opening, self._wire)
+        self._sleep = sleep
 
     def ask(self, operation: Operation, params: Mapping[str, Any]) -> Iterator[Reply]:
         """Ask one API operation, page by page. The parameter `BucketRegion` says which region to ask."""
@@ -37,12 +40,16 @@ class AwsConnection:
         region = request.pop("BucketRegion", self._region)
         if operation.owned:
             request["ExpectedBucketOwner"] = self._account_id
+        if operation.recipe is not None:
+            call = partial(self._once, region=region, request=request)
+            yield operation.recipe(operation, Caller(self._account_id, call, self._sleep))
+            return
         seen: set[str] = set()
         while True:
             reply = self._once(operation, region, request)
             token = None
             if reply.status == "ok" and operation.paging is not None:
-                reply, token = _next_page(reply, operation.paging.token, seen)
+                reply, token = _next_page(reply, operation.paging, seen)
             yield reply
             if token is None or operation.paging is None:
                 return
@@ -89,13 +96,19 @@ def _json(response: Mapping[str, Any]) -> JSON:
     return msgspec.to_builtins({name: part for name, part in response.items() if name != "ResponseMetadata"})
 
 
-def _next_page(reply: Reply, pointer: str, seen: set[str]) -> tuple[Reply, str | None]:
+def _next_page(reply: Reply, paging: Paging, seen: set[str]) -> tuple[Reply, str | None]:
     """Return the reply, marked as last or not, and the token of the next page; a token that repeats is malformed."""
-    token = Answer.literal(reply.body).find(pointer, str)
+    page = Answer.literal(reply.body)
+    token = page.find(paging.token, str)
+    if paging.truncated and page.get(paging.truncated, bool) is not bool(token):
+        return _malformed(reply, "what it says of further pages contradicts itself"), None
     if not token:
         return reply, None
     if token in seen:
-        failure = Failure("malformed", "a page token was given twice, so the pages never end")
-        return msgspec.structs.replace(reply, status="error", body=None, error=failure), None
+        return _malformed(reply, "a page token was given twice, so the pages never end"), None
     seen.add(token)
     return msgspec.structs.replace(reply, last=False), token
+
+
+def _malformed(reply: Reply, message: str) -> Reply:
+    return msgspec.structs.replace(reply, status="error", body=None, error=Failure("malformed", message))

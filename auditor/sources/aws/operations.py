@@ -2,20 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
-from auditor.questions import Operation
+from auditor.questions import Operation, Reply
+from auditor.sources.aws.credential_report import ask_credential_report
 
 
 class Paging(msgspec.Struct, frozen=True):
-    """How an operation is paged: the parameter that takes the token, and the pointer that gives the next one."""
+    """How an operation is paged: the parameter that takes the token, and the pointer that gives the next one.
+
+    `truncated` points at what says whether there is more, in services that say it: it must agree with the token.
+    """
 
     parameter: str
     token: str
+    truncated: str = ""
+
+
+class Caller(NamedTuple):
+    """What a recipe has: the id of the account, a way to make one call, and a way to wait (seconds)."""
+
+    account_id: str
+    call: Callable[[AwsOperation], Reply]
+    sleep: Callable[[float], None]
+
+
+Recipe = Callable[["AwsOperation", Caller], Reply]
 
 
 class AwsOperation(Operation, frozen=True, kw_only=True):
@@ -24,7 +40,8 @@ class AwsOperation(Operation, frozen=True, kw_only=True):
     `root` is the XML root element ("" for JSON protocols), `required` the pointers every answer has, `closed` the
     shapes in which an unknown member is malformed, `hollow` those of them that may be empty, `fixed` the parameters
     that are always sent, `absent` the error codes by which the service says plainly that there is none, `owned` whether
-    the account is sent as ExpectedBucketOwner.
+    the account is sent as ExpectedBucketOwner. A question that takes several calls has a `recipe`, which makes them and
+    gives one reply; `steps` are those calls that are not its own.
     """
 
     service: str
@@ -37,6 +54,13 @@ class AwsOperation(Operation, frozen=True, kw_only=True):
     paging: Paging | None = None
     absent: tuple[str, ...] = ()
     owned: bool = False
+    steps: tuple[AwsOperation, ...] = ()
+    recipe: Recipe | None = None
+
+    @property
+    def actions(self) -> tuple[str, ...]:
+        """The IAM actions that must be allowed: one for each of its calls that needs any."""
+        return tuple(row.permission for row in (*self.steps, self) if row.permission)
 
     @property
     def method(self) -> str:
@@ -151,6 +175,50 @@ _ROWS = (
         required=("/ServerSideEncryptionConfiguration/Rules",),
         absent=("ServerSideEncryptionConfigurationNotFoundError",),
         owned=True,
+    ),
+    AwsOperation(
+        name="iam.get_credential_report",
+        summary="The root user and every IAM user, with their passwords, MFA and access keys; at most four hours old.",
+        permission="iam:GetCredentialReport",
+        dated="/GeneratedTime",
+        service="iam",
+        api="GetCredentialReport",
+        root="GetCredentialReportResponse",
+        required=("/Content", "/ReportFormat", "/GeneratedTime"),
+        steps=(
+            AwsOperation(
+                name="iam.generate_credential_report",
+                summary="Have the report made, where IAM has none that is less than four hours old.",
+                permission="iam:GenerateCredentialReport",
+                service="iam",
+                api="GenerateCredentialReport",
+                root="GenerateCredentialReportResponse",
+                required=("/State",),
+            ),
+        ),
+        recipe=ask_credential_report,
+    ),
+    AwsOperation(
+        name="iam.list_roles",
+        summary="The roles of the account, or those below a path.",
+        permission="iam:ListRoles",
+        items="/Roles",
+        service="iam",
+        api="ListRoles",
+        root="ListRolesResponse",
+        required=("/Roles", "/IsTruncated"),
+        fixed={"MaxItems": 1000},
+        paging=Paging("Marker", "/Marker", "/IsTruncated"),
+    ),
+    AwsOperation(
+        name="iam.list_saml_providers",
+        summary="The SAML identity providers whose people may sign in through roles.",
+        permission="iam:ListSAMLProviders",
+        items="/SAMLProviderList",
+        service="iam",
+        api="ListSAMLProviders",
+        root="ListSAMLProvidersResponse",
+        required=("/SAMLProviderList",),
     ),
 )
 

@@ -2,12 +2,13 @@
 
 botocore is lenient: `TRUE`, `1` and an empty element become False, an unknown filter becomes "all objects", a captive
 portal's page becomes `{}`. So the raw XML is compared with the service model first: its root element, every boolean,
-number and timestamp, no element twice, no text between elements, and no unknown member in structures where one would
-change the meaning.
+number, timestamp and base64, no element twice, no text between elements, and no unknown member in structures where one
+would change the meaning.
 """
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from collections.abc import Iterable, Mapping
@@ -175,6 +176,17 @@ def _leaf(element: ET.Element, kind: str, path: str) -> None:
             parse_timestamp(text)
         except ValueError:
             _refuse(f"{path}: {text!r} is no {kind}")
+    if kind == "blob" and not _is_base64(text):
+        _refuse(f"{path}: is no base64")
+
+
+def _is_base64(text: str) -> bool:
+    """Whether a text is base64 (RFC 4648 section 4), but for white space: botocore skips whatever else stands in it."""
+    compact = re.sub(r"[ \t\r\n]", "", text)
+    try:
+        return base64.b64encode(base64.b64decode(compact, validate=True)).decode() == compact
+    except ValueError:
+        return False
 
 
 def _elements_only(element: ET.Element, path: str) -> None:
