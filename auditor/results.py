@@ -12,6 +12,17 @@ import msgspec
 from auditor.model import JSON, Basis, Citation, ClaimVerdict, Outcome, Resource, Severity
 
 SCHEMA = "auditor/report/1"
+RUN_FILES = (
+    "policy",
+    "plan.json",
+    "evidence",
+    "evidence.statement.json",
+    "findings",
+    "SHA256SUMS",
+    "manifest.statement.json",
+    "auditor.log",
+)
+"""What stands beside the reports of a run, and so can be no report's name."""
 DISCLAIMER = (
     "Evidence prepared by management as of the time stated. It is not a SOC 2 report, an examination or an opinion: "
     "only the service auditor concludes. What was true at one point in time does not show operation over a period."

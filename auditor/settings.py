@@ -156,9 +156,10 @@ def json_schema(sources: Mapping[str, SourceType]) -> dict[str, Any]:
         [_File, _Entry, *(kind.settings for kind in kinds)]
     )
     common = definitions.pop(_name(entry))
+    own = {name: definitions.pop(name) for name in {_name(reference) for reference in shapes}}  # types may share one
     entries = []
     for kind, reference in zip(kinds, shapes, strict=True):
-        shape = definitions.pop(_name(reference))
+        shape = own[_name(reference)]
         properties = {**common["properties"], "type": {"const": kind.name}, **shape["properties"]}
         required = [*common["required"], *shape["required"]]
         entries.append({**shape, "properties": properties, "required": required})
