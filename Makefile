@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test test-long lint types contracts schemas bench clean
+.PHONY: help demo dev test test-long schemas docs bench clean
 
 help: ## Show what there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -11,6 +11,8 @@ help: ## Show what there is to make
 demo: $(VENV)/.sandbox ## Start the broken demo world, audit it, show the claims
 	@.ci/system-packages postgresql
 	$(BIN)/auditor demo --world broken --fail-on never
+
+dev: $(VENV)/.dev ## Install what is needed to work on it
 
 test: $(VENV)/.dev ## Lint, types, import contracts and all tests but the long ones
 	@.ci/system-packages postgresql chromium
@@ -29,6 +31,9 @@ schemas: $(VENV)/.dev ## Write the published JSON Schemas again
 	$(BIN)/auditor policy schema --settings > policies/auditor.schema.json
 	$(BIN)/python -c 'import json; from auditor.results import json_schema; print(json.dumps(json_schema(), indent=2))' \
 		> auditor/reports/report.schema.json
+
+docs: $(VENV)/.dev ## Write docs/reference again, from the code
+	$(BIN)/python -m tests.reference
 
 bench: $(VENV)/.dev ## Measure time, memory and API calls (figures, not assertions)
 	@.ci/system-packages postgresql chromium

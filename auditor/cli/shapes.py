@@ -75,7 +75,7 @@ class Shape:
         for name, schema in shape.get("properties", {}).items():
             default = None if name in shape.get("required", ()) else in_yaml(schema.get("default"))
             inside = list(self._inner(schema))
-            described = said.get(name) or schema.get("description") or self._summary(inside)
+            described = said.get(name) or _remark(schema) or self._summary(inside)
             yield Key(f"{prefix}{name}", self._kind(schema), default, described)
             for mark, inner in inside:
                 yield from self._keys(inner, f"{prefix}{name}{mark}.")
@@ -117,7 +117,7 @@ class Shape:
             values = schema.get("additionalProperties")
             return f"a mapping (name: {self._kind(values)})" if isinstance(values, Mapping) else "a mapping"
         if kind == "string" and "pattern" in schema:
-            return f"text of the form `{schema['pattern']}`"
+            return str(schema.get("description", f"text of the form `{schema['pattern']}`"))
         return _PLAIN.get(str(kind), "anything")
 
     def _example(self, schema: Schema) -> JSON:
@@ -167,6 +167,11 @@ def in_yaml(value: JSON) -> str:
         return "none"
     text = yaml.safe_dump(value, default_flow_style=True, width=WIDE, allow_unicode=True)
     return str(text).removesuffix("\n").removesuffix("\n...")
+
+
+def _remark(schema: Schema) -> str:
+    """Return the description of a key; that of a pattern says what kind of text it is, and not what it is for."""
+    return "" if "pattern" in schema else str(schema.get("description", ""))
 
 
 def _limits(schema: Schema) -> Iterator[str]:
