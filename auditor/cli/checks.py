@@ -71,7 +71,8 @@ def _everything(check: Check, sources: Mapping[str, SourceType], release: str) -
     from auditor.cli.described import policy_entry, procedure, questions
 
     yield _filled(f"{check.id}: {check.title}", 0, 4)
-    yield _filled(f"{procedure(check)}; comes from {release}", 4, 4)
+    yield _filled(procedure(check), 4, 4)
+    yield _filled(f"comes from {release}", 4, 4)
     for title, texts in (
         ("Population", [check.population]),
         ("Proves", [check.proves]),
