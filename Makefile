@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test test-long schemas sample bench clean
+.PHONY: help demo dev test test-long schemas docs sample bench clean
 
 help: ## Show what there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -12,6 +12,8 @@ demo: $(VENV)/.sandbox ## Audit both demo worlds, as it should be and broken, an
 	@.ci/system-packages postgresql
 	$(BIN)/auditor demo --world healthy
 	$(BIN)/auditor demo --world broken --fail-on never
+
+dev: $(VENV)/.dev ## Install what is needed to work on it
 
 test: $(VENV)/.dev ## Lint, types, import contracts and all tests but the long ones
 	@.ci/system-packages postgresql chromium
@@ -30,6 +32,9 @@ schemas: $(VENV)/.dev ## Write the published JSON Schemas again
 	$(BIN)/auditor policy schema --settings > policies/auditor.schema.json
 	$(BIN)/python -c 'import json; from auditor.results import json_schema; print(json.dumps(json_schema(), indent=2))' \
 		> auditor/reports/report.schema.json
+
+docs: $(VENV)/.dev ## Write docs/reference again, from the code
+	$(BIN)/python -m tests.reference
 
 sample: $(VENV)/.dev ## Write reports/sample/ again: one run of the broken world
 	@.ci/system-packages postgresql

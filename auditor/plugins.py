@@ -1,6 +1,7 @@
 """Finds checks, sources and report formats: ours by walking their packages, others' by entry points.
 
-Each is a module with one constant (`CHECK`, `SOURCE` or `REPORT`). Nothing registers itself.
+Each is a module with one constant (`CHECK`, `SOURCE` or `REPORT`). Nothing registers itself. Everything is looked at
+before anything is used, so that one start names every mistake of every plug-in.
 """
 
 from __future__ import annotations
@@ -8,66 +9,93 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import TypeVar
 
+import msgspec
+
+from auditor import __version__, plugin_rules
 from auditor.checking import Check
 from auditor.model import Problem, UsageError
+from auditor.plugin_rules import Candidate, Kind, Origin
 from auditor.questions import SourceType
 from auditor.results import ReportFormat
-from auditor.wording import quoted
 
 T = TypeVar("T")
+OURS = "auditor"
+"""The distribution that this is."""
+CONSTANTS: Mapping[Kind, str] = {"checks": "CHECK", "sources": "SOURCE", "reports": "REPORT"}
+"""The kinds of plug-in, and the name of the constant in each of our own modules."""
+
+
+class Installed(msgspec.Struct, frozen=True):
+    """Every plug-in of this installation, by its name, and where each comes from."""
+
+    checks: Mapping[str, Check]
+    sources: Mapping[str, SourceType]
+    reports: Mapping[str, ReportFormat]
+    origins: Mapping[tuple[Kind, str], Origin]
 
 
 def checks() -> Mapping[str, Check]:
     """Every check, by its id."""
-    return {check.id: check for check in _found("checks", "CHECK", Check).values()}
+    return installed().checks
 
 
 def sources() -> Mapping[str, SourceType]:
     """Every kind of source, by the `type` of its targets."""
-    return {source.name: source for source in _found("sources", "SOURCE", SourceType).values()}
+    return installed().sources
 
 
 def reports() -> Mapping[str, ReportFormat]:
     """Every report format, by its name."""
-    return {report.name: report for report in _found("reports", "REPORT", ReportFormat).values()}
+    return installed().reports
+
+
+def origin(kind: Kind, name: str) -> Origin:
+    """Return which distribution a plug-in comes from."""
+    return installed().origins[kind, name]
 
 
 @cache
-def _found(kind: str, constant: str, expected: type[T]) -> dict[str, T]:
-    package = importlib.import_module(f"auditor.{kind}")
-    found: dict[str, T] = {}
+def installed() -> Installed:
+    """Find all plug-ins; `UsageError` carries everything that is wrong with any of them."""
+    candidates: list[Candidate] = []
     problems: list[Problem] = []
-    for module in pkgutil.iter_modules(package.__path__, f"auditor.{kind}."):
-        loaded = importlib.import_module(module.name)
-        if hasattr(loaded, constant):
-            found[module.name] = getattr(loaded, constant)
-    for entry in importlib.metadata.entry_points(group=f"auditor.{kind}"):
-        origin = f"{entry.dist.name if entry.dist else 'unknown'}: {entry.value}"
-        try:
-            found[origin] = entry.load()
-        except Exception as error:  # noqa: BLE001 - boundary: whatever a stranger's module raises becomes one line
-            problems.append(Problem(f"plug-in {origin} cannot be loaded: {type(error).__name__}: {error}"))
-    problems.extend(_mistakes(found, expected))
+    for kind in CONSTANTS:
+        candidates += _ours(kind)
+        for entry in importlib.metadata.entry_points(group=f"auditor.{kind}"):
+            where = _origin(entry)
+            try:
+                candidates.append(Candidate(kind, entry.load(), where))
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - boundary: whatever a stranger's module raises
+                said = " ".join(f"{type(error).__name__}: {error}".split())
+                problems.append(Problem(f"plug-in {where} cannot be loaded: {said}"))
+    problems += plugin_rules.problems(candidates)
     if problems:
         raise UsageError(*problems)
-    return found
+    return Installed(
+        checks=_by_name(candidates, Check),
+        sources=_by_name(candidates, SourceType),
+        reports=_by_name(candidates, ReportFormat),
+        origins={(one.kind, plugin_rules.name_of(one.value)): one.origin for one in candidates},
+    )
 
 
-def _mistakes(found: Mapping[str, object], expected: type[object]) -> list[Problem]:
-    problems = []
-    names: dict[str, str] = {}
-    for origin, plugin in found.items():
-        if not isinstance(plugin, expected):
-            problems.append(
-                Problem(f"plug-in {origin} must be a {expected.__name__}, not a value of type {type(plugin).__name__}")
-            )
-            continue
-        name = plugin.id if isinstance(plugin, Check) else str(getattr(plugin, "name", ""))
-        if name in names:
-            problems.append(Problem(f"plug-in {origin} has the name {quoted(name)}, which {names[name]} already has"))
-        names.setdefault(name, origin)
-    return problems
+def _ours(kind: Kind) -> Iterator[Candidate]:
+    package = importlib.import_module(f"auditor.{kind}")
+    for module in pkgutil.iter_modules(package.__path__, f"auditor.{kind}."):
+        loaded = importlib.import_module(module.name)
+        if hasattr(loaded, CONSTANTS[kind]):
+            yield Candidate(kind, getattr(loaded, CONSTANTS[kind]), Origin(OURS, __version__, module.name))
+
+
+def _origin(entry: importlib.metadata.EntryPoint) -> Origin:
+    if entry.dist is None:
+        return Origin("unknown", "", entry.value)
+    return Origin(entry.dist.name, entry.dist.version, entry.value)
+
+
+def _by_name(candidates: list[Candidate], kind: type[T]) -> dict[str, T]:
+    return {plugin_rules.name_of(one.value): one.value for one in candidates if isinstance(one.value, kind)}

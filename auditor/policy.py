@@ -14,6 +14,7 @@ from auditor.checking import Check
 from auditor.model import JSON, Problem, Severity, UsageError
 from auditor.policy_rules import Selectors
 from auditor.results import Criterion, Reference
+from auditor.schemas import published
 from auditor.yamlfile import Document, convert, in_order, read
 
 __all__ = ["Claim", "Pack", "Place", "Policy", "Selectors", "Test", "criteria_of", "find_files", "json_schema", "load"]
@@ -213,12 +214,14 @@ def json_schema(checks: Collection[Check]) -> dict[str, Any]:
         for check, shape in zip(ordered, shapes, strict=True)
     ]
     definitions["CriterionRow"]["properties"]["id"] = {"enum": sorted(rules.CRITERIA)}
-    return {
+    document = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": "urn:auditor:policy:1",
         **pack,
         "$defs": definitions,
     }
+    plain: dict[str, Any] = published(document)
+    return plain
 
 
 def criteria_of(claim: Claim) -> tuple[Criterion, ...]:

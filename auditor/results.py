@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 from collections.abc import Callable, Iterator
 from typing import IO, Any, Protocol
 
 import msgspec
 
 from auditor.model import JSON, Basis, Citation, ClaimVerdict, Outcome, Resource, Severity
+from auditor.schemas import published
 
 SCHEMA = "auditor/report/1"
+RUN_FILES = (
+    "policy",
+    "plan.json",
+    "evidence",
+    "evidence.statement.json",
+    "findings",
+    "SHA256SUMS",
+    "manifest.statement.json",
+    "auditor.log",
+)
+"""What stands beside the reports of a run, and so can be no report's name."""
 DISCLAIMER = (
     "Evidence prepared by management as of the time stated. It is not a SOC 2 report, an examination or an opinion: "
     "only the service auditor concludes. What was true at one point in time does not show operation over a period."
@@ -249,5 +260,5 @@ def json_schema() -> dict[str, Any]:
     schema = msgspec.json.schema(Document)
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     schema["$id"] = f"urn:{SCHEMA.replace('/', ':')}"
-    plain: dict[str, Any] = json.loads(json.dumps(schema))  # lists for tuples, as everybody else reads it
+    plain: dict[str, Any] = published(schema)
     return plain

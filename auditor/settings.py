@@ -11,6 +11,7 @@ import msgspec
 from auditor import yamlfile
 from auditor.model import JSON, Problem, UsageError
 from auditor.questions import SecretRef, SourceType
+from auditor.schemas import published
 from auditor.wording import or_known, quoted
 from auditor.yamlfile import Document, Steps, check_shape, convert, in_order, walk
 
@@ -58,16 +59,24 @@ Id = Annotated[
 Text = Annotated[str, msgspec.Meta(pattern=r"\S", description="text that says something")]
 
 
-class _Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """What every target has, whatever its type."""
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """What every target has, whatever its type.
+
+    `id`: the name by which policies and reports call it; `type`: which kind of system it is; `tags`: words by which
+    policies may call several at once.
+    """
 
     id: Id
     type: Text
     tags: tuple[Text, ...] = ()
 
 
-class _File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The outer shape of auditor.yaml."""
+class File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The outer shape of auditor.yaml.
+
+    `version`: of this format; `organization`: whose systems these are, as reports say it; `targets`: the systems, each
+    with the keys of every target and those of its type.
+    """
 
     version: Literal[1]
     organization: Text
@@ -90,7 +99,7 @@ def read(path: Path, sources: Mapping[str, SourceType]) -> Reading:
     document, problems = yamlfile.read(path)
     if document is None or document.data is None:
         return Reading(settings=None, problems=tuple(problems))
-    problems += check_shape(document, _File)
+    problems += check_shape(document, File)
     entries = [(where, entry) for where, entry in walk(document.data, ("targets", None)) if isinstance(entry, dict)]
     targets: list[Target] = []
     first: dict[str, int] = {}
@@ -122,7 +131,7 @@ def _named(entry: Mapping[str, JSON]) -> Named:
 
 
 def _target(document: Document, where: Steps, sources: Mapping[str, SourceType]) -> tuple[Target | None, list[Problem]]:
-    entry, problems = convert(document, _Entry, where)
+    entry, problems = convert(document, Entry, where)
     kind = document.data["targets"][where[1]].get("type")
     if not isinstance(kind, str):
         return None, problems
@@ -131,7 +140,7 @@ def _target(document: Document, where: Steps, sources: Mapping[str, SourceType])
             *problems,
             document.problem(f"unknown type {quoted(kind)}{or_known(kind, sources)}", (*where, "type")),
         ]
-    settings, found = convert(document, sources[kind].settings, where, ignoring=_Entry.__struct_fields__)
+    settings, found = convert(document, sources[kind].settings, where, ignoring=Entry.__struct_fields__)
     if entry is None or settings is None:
         return None, problems + found
     return Target(id=entry.id, type=entry.type, tags=entry.tags, settings=settings), []
@@ -153,12 +162,13 @@ def json_schema(sources: Mapping[str, SourceType]) -> dict[str, Any]:
     """Return the JSON Schema (2020-12) of auditor.yaml, for editors."""
     kinds = [sources[name] for name in sorted(sources)]
     (file, entry, *shapes), definitions = msgspec.json.schema_components(
-        [_File, _Entry, *(kind.settings for kind in kinds)]
+        [File, Entry, *(kind.settings for kind in kinds)]
     )
     common = definitions.pop(_name(entry))
+    own = {name: definitions.pop(name) for name in {_name(reference) for reference in shapes}}  # types may share one
     entries = []
     for kind, reference in zip(kinds, shapes, strict=True):
-        shape = definitions.pop(_name(reference))
+        shape = own[_name(reference)]
         properties = {**common["properties"], "type": {"const": kind.name}, **shape["properties"]}
         required = [*common["required"], *shape["required"]]
         entries.append({**shape, "properties": properties, "required": required})
@@ -166,13 +176,15 @@ def json_schema(sources: Mapping[str, SourceType]) -> dict[str, Any]:
         definitions["SecretRef"] |= {"minProperties": 1, "maxProperties": 1}
     outer = definitions.pop(_name(file))
     outer["properties"]["targets"]["items"] = {"oneOf": entries}
-    return {
+    document = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": "urn:auditor:settings:1",
         **outer,
         "title": "auditor.yaml",
         "$defs": definitions,
     }
+    plain: dict[str, Any] = published(document)
+    return plain
 
 
 def _name(reference: Mapping[str, str]) -> str:

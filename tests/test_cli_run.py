@@ -199,7 +199,7 @@ CRASHING = """\
 from auditor.results import ReportFormat
 def render(run, handle):
     raise RuntimeError("nobody expected this, nor %s" % __import__("os").environ["DB_PASSWORD"])
-REPORT = ReportFormat(name="crash", filename="report.crash", summary="", render=render)
+REPORT = ReportFormat(name="crash", filename="report.crash", summary="crashes", render=render)
 """
 
 

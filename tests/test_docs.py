@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import re
 import tomllib
+from pathlib import Path
 
 import msgspec
+from click.testing import CliRunner
 
 from auditor import plugins, settings
-from auditor.cli import COMMANDS, auditor
+from auditor.cli import COMMANDS, auditor, exit_codes
 from auditor.sources.aws.operations import OPERATIONS
 from auditor.sources.postgres.password_kdf import function_definition
+from tests import reference
 from tests.world_runs import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -30,11 +33,62 @@ def test_the_demo_worlds_auditor_has_exactly_these_permissions() -> None:
         assert sorted(world["auditor_may"]) == needed
 
 
-def test_the_readme_names_every_command_and_exit_code() -> None:
+def test_the_reference_is_fresh() -> None:
+    """Checks, commands, exit codes, settings and permissions, as the code has them now."""
+    written = {path.name: path.read_text(encoding="utf-8") for path in reference.FOLDER.iterdir()}
+    stale = [name for name, text in reference.pages().items() if written.get(name) != text]
+    assert not stale, "docs/reference is stale: write it again with `make docs`"
+    assert written.keys() == reference.pages().keys(), "docs/reference is stale: write it again with `make docs`"
+
+
+def test_the_reference_leaves_nothing_out() -> None:
+    """The generator walks what is installed; here the same is looked up in another way."""
+    pages = reference.pages()
+    for name, check in plugins.checks().items():
+        assert f"\n## {name}\n" in pages["checks.md"]
+        assert pages["permissions.md"].count(f"(checks.md#{name})") == sum(map(len, check.sources.values()))
+    for source in plugins.sources().values():
+        section = pages["settings.md"].partition(f"\n## {source.name}\n")[2].partition("\n## ")[0]
+        assert set(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)) == {
+            field.encode_name for field in msgspec.structs.fields(source.settings)
+        }
+        for row in source.operations.values():
+            assert f"\n| `{row.name}` | {reference.cell(row.summary)} | {row.effect} |" in pages["permissions.md"]
     for command in COMMANDS:
-        assert re.search(rf"auditor {command}\b", README), command
-    for code in ("0", "1", "2", "3", "4", "70", "130, 143"):
-        assert f"| {code} |" in README
+        section = pages["commands.md"].partition(f"\n## auditor {command}\n")[2]
+        for option in set(re.findall(r"--[a-z][a-z-]+", _help(command))) - {"--help"}:
+            assert option in section, (command, option)
+
+
+def _help(command: str) -> str:
+    return CliRunner().invoke(auditor, [command, "--help"]).output.partition("Options:")[2]
+
+
+def test_a_cell_stays_in_its_cell() -> None:
+    assert reference.cell("a|b `c|d_e` <f> *g*_") == r"a\|b `c\|d_e` \<f> \*g\*\_"
+
+
+def test_every_exit_code_is_in_the_one_table() -> None:
+    """Whatever is returned or compared is named there; README, help and reference print that table."""
+    codes = {value for name, value in vars(exit_codes).items() if name.isupper() and isinstance(value, int)}
+    assert codes == exit_codes.MEANINGS.keys()
+    assert exit_codes.markdown() in README
+    assert exit_codes.markdown() in reference.pages()["exit-codes.md"]
+    for path in (ROOT / "auditor/cli").glob("*.py"):
+        returned = re.findall(r"return (\d+)\b", path.read_text(encoding="utf-8"))
+        assert set(returned) <= {"0"}, path
+
+
+def test_the_help_of_a_command_prints_that_table() -> None:
+    shown = " ".join(CliRunner().invoke(auditor, ["run", "--help"]).output.split())
+    for code in (*exit_codes.VERDICTS, *exit_codes.ALWAYS, exit_codes.INTERRUPTED, exit_codes.TERMINATED):
+        assert f"{code} {exit_codes.MEANINGS[code]}" in shown
+    assert exit_codes.MEANINGS[exit_codes.EVIDENCE] not in shown
+
+
+def test_the_readme_names_no_command_that_is_not_there() -> None:
+    named = set(re.findall(r"`(?:\.venv/bin/)?auditor ([a-z]+)", README))
+    assert {"run", "demo", "evaluate", "report", "checks", "policy"} <= named <= set(COMMANDS)
 
 
 def test_the_report_prints_a_command_that_works() -> None:
@@ -47,11 +101,11 @@ def test_the_report_prints_a_command_that_works() -> None:
     parsed.make_context(name, [str(ROOT), *arguments[1:]])  # click raises where an option is missing or unknown
 
 
-def test_the_readme_shows_every_setting_of_a_target() -> None:
-    shown = "\n".join(re.findall(r"```yaml\n(.*?)```", README, re.DOTALL))
-    for source in plugins.sources().values():
-        for field in msgspec.structs.fields(source.settings):
-            assert re.search(rf"\b{field.name}: ", shown), f"{source.name}: {field.name}"
+def test_the_readme_shows_settings_that_are_valid(tmp_path: Path) -> None:
+    (shown,) = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
+    path = tmp_path / "auditor.yaml"
+    path.write_text(shown, encoding="utf-8")
+    assert {target.type for target in settings.load(path, plugins.sources()).targets} >= {"aws", "github", "postgres"}
 
 
 def test_the_published_function_is_the_one_that_is_recognised() -> None:

@@ -34,7 +34,7 @@ class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`buckets`: names, or a tag; `prefix`: what the objects' keys begin with; `max_days`: their longest life."""
 
     buckets: Selection
-    max_days: Days
+    max_days: Annotated[Days, msgspec.Meta(examples=[7])]
     prefix: str = ""
 
 

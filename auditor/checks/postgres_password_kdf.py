@@ -73,14 +73,14 @@ class Params(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """`table` (schema.name) and `column`: where the passwords are.
 
     `function` (schema.name) is the published function that counts them for a role that may not read the table; without
-    it the role reads the column itself.
+    it the role reads the column itself. `min_bits`: least size of a digest.
     """
 
-    table: Annotated[str, msgspec.Meta(pattern=r"^[^.]+\.[^.]+$")]
-    column: Annotated[str, msgspec.Meta(min_length=1)]
-    function: Annotated[str, msgspec.Meta(pattern=r"^[^.]+\.[^.]+$")] | None = None
-    accept: Accepted
-    min_bits: Positive
+    table: Annotated[str, msgspec.Meta(pattern=r"^[^.]+\.[^.]+$", examples=["public.auth_user"])]
+    column: Annotated[str, msgspec.Meta(min_length=1, examples=["password"])]
+    function: Annotated[str, msgspec.Meta(pattern=r"^[^.]+\.[^.]+$", examples=["audit.password_kdf"])] | None = None
+    accept: Annotated[Accepted, msgspec.Meta(examples=[{"pbkdf2_sha256": {"iterations": 600_000}}])]
+    min_bits: Annotated[int, msgspec.Meta(ge=1, examples=[256])]
 
 
 def collect(params: Params, database: Source) -> Iterator[Subject]:

@@ -15,13 +15,16 @@ TYPE = "aws.s3.bucket"
 
 
 class Tag(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The tag that puts a bucket in scope."""
+    """The tag that puts a bucket in scope.
+
+    `key` and `value`: of the tag, to the letter.
+    """
 
     key: Annotated[str, msgspec.Meta(min_length=1)]
     value: str
 
 
-Selection = Annotated[list[str], msgspec.Meta(min_length=1)] | Tag
+Selection = Annotated[list[str], msgspec.Meta(min_length=1, examples=[["exports"]])] | Tag
 
 
 class Candidate(NamedTuple):

@@ -1,9 +1,4 @@
-"""The command line: the only place that reads arguments and environment, prints, and exits.
-
-Exit codes: 0 every claim supported; 1 a claim refuted; 2 usage, policy or settings error (nothing ran); 3 nothing
-refuted, something unproven; 4 evidence does not verify; 70 internal error, or the output cannot be written; 130 and
-143 interrupted or terminated.
-"""
+"""The command line: the only place that reads arguments and environment, prints, and exits (see exit_codes.py)."""
 
 from __future__ import annotations
 
@@ -20,8 +15,7 @@ from typing import NoReturn
 import click
 
 from auditor import __version__
-
-USAGE, EVIDENCE, INTERNAL, INTERRUPTED, TERMINATED = 2, 4, 70, 130, 143
+from auditor.cli.exit_codes import EVIDENCE, INTERNAL, INTERRUPTED, TERMINATED, USAGE
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "run": ("auditor.cli.run:command", "Audit the systems of auditor.yaml and write the evidence."),
@@ -29,7 +23,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "evaluate": ("auditor.cli.evaluate:command", "Judge a stored run again, offline."),
     "report": ("auditor.cli.report:command", "Write the reports of a stored run again."),
     "policy": ("auditor.cli.policy:group", "Validate policies, print their schema."),
-    "checks": ("auditor.cli.checks:command", "List the checks and what they prove."),
+    "checks": ("auditor.cli.checks:group", "List the checks and what they prove."),
 }
 """Each command, where it lives and what it does: help must not import what it only lists."""
 

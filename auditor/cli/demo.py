@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from auditor.cli import options
-from auditor.cli.run import audit
+from auditor.cli.run import EXIT_CODES, audit
 
 if TYPE_CHECKING:
     from auditor.sandbox.world import World
@@ -23,7 +23,7 @@ MEANT_FOR_OTHERS = re.compile(r"AWS_|BOTO|PG[A-Z]|(HTTPS?|ALL|NO)_PROXY$", re.IG
 """Variables of a developer's shell that would send the demo elsewhere, or lend it his own credentials."""
 
 
-@click.command(name="demo")
+@click.command(name="demo", epilog=EXIT_CODES)
 @click.option("--world", type=click.Choice(WORLDS), default="broken", show_default=True, help="Which world to audit.")
 @options.output
 @options.formats

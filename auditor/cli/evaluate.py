@@ -7,9 +7,10 @@ from pathlib import Path
 import click
 
 from auditor.cli import options
+from auditor.cli.exit_codes import EVIDENCE, VERDICTS, epilog
 
 
-@click.command(name="evaluate")
+@click.command(name="evaluate", epilog=epilog(*VERDICTS, EVIDENCE))
 @click.argument("run", type=options.ExistingFolder)
 @click.option(
     "-o",

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from auditor.cli.exit_codes import REFUTED, SUPPORTED, UNPROVEN
+
 if TYPE_CHECKING:
     from auditor.results import Head
 
 FAIL_ON = ("unproven", "refuted", "never")
-REFUTED, UNPROVEN = 1, 3
 ExistingFolder = click.Path(exists=True, file_okay=False, path_type=Path)
 
 output = click.option(
@@ -77,7 +78,7 @@ def exit_code(head: Head, fail_on: str) -> int:
         return REFUTED
     if head.summary.claims.unproven and fail_on == "unproven" and not head.summary.claims.refuted:
         return UNPROVEN
-    return 0
+    return SUPPORTED
 
 
 def make_folder(path: Path) -> Path:

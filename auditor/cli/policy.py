@@ -7,13 +7,15 @@ from pathlib import Path
 
 import click
 
+from auditor.cli.exit_codes import epilog
+
 
 @click.group(name="policy")
 def group() -> None:
     """Validate policies, print their schema."""
 
 
-@group.command()
+@group.command(epilog=epilog(done="the pack is valid"))
 @click.argument("path", type=click.Path(path_type=Path), default=Path("policies/explo"))
 @click.option(
     "-c",

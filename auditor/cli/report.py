@@ -7,9 +7,10 @@ from pathlib import Path
 import click
 
 from auditor.cli import options
+from auditor.cli.exit_codes import EVIDENCE, epilog
 
 
-@click.command(name="report")
+@click.command(name="report", epilog=epilog(EVIDENCE, done="the reports are written"))
 @click.argument("run", type=options.ExistingFolder)
 @click.option(
     "-o",

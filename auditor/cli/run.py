@@ -8,17 +8,9 @@ from pathlib import Path
 import click
 
 from auditor.cli import options
+from auditor.cli.exit_codes import INTERRUPTED, TERMINATED, VERDICTS, epilog
 
-EXIT_CODES = """\
-\b
-Exit codes:
-  0    every claim is supported (accepted exceptions included)
-  1    a claim is refuted
-  2    a mistake in the command line, policies or settings: nothing was run
-  3    nothing is refuted, but something is unproven
-  70   internal error, or the output cannot be written
-  130  interrupted (143: terminated); the segments closed so far stay
-"""
+EXIT_CODES = epilog(*VERDICTS, INTERRUPTED, TERMINATED)
 
 
 @click.command(name="run", epilog=EXIT_CODES)

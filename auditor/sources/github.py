@@ -46,7 +46,11 @@ OWNER = f"{NEEDED}; of an owner of the organization"
 
 
 class GithubTarget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A GitHub organization, by its login. `token` belongs to an owner of it."""
+    """A GitHub organization.
+
+    `organization`: its login, as in its URL; `base_url`: the API, of GitHub Enterprise Server
+    https://HOST/api/v3; `token`: of an owner of the organization.
+    """
 
     organization: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$")]
     base_url: str = "https://api.github.com"

@@ -43,9 +43,11 @@ Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
 
 
 class HerokuTarget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A Heroku team, by its name, and the enterprise account above it where its members are to be looked at too.
+    """A Heroku team, and the enterprise account above it.
 
-    `data_base_url` is where Heroku's databases are asked about; no check does that yet.
+    `team`: by its name; `enterprise_account`: where its members are to be looked at too; `base_url`: the Platform API;
+    `data_base_url`: where Heroku's databases are asked about, which no check does yet; `token`: of an account in the
+    team, for collaborators see no members.
     """
 
     team: Name

@@ -16,7 +16,10 @@ LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 class Regions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Look only at these of the enabled regions, and say why; the others are printed in the scope."""
+    """Look only at some of the enabled regions; the others are printed in the scope.
+
+    `only`: their names; `reason`: why not the others.
+    """
 
     only: Annotated[list[Region], msgspec.Meta(min_length=1)]
     reason: Annotated[str, msgspec.Meta(min_length=1)]
@@ -25,8 +28,9 @@ class Regions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 class AwsTarget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An AWS account. Credentials come from boto3's usual chain (environment, profile, instance role).
 
-    `role_arn` is assumed first where given; `home_region` is asked for what is not regional; `max_attempts` counts the
-    first try too.
+    `account_id`: its twelve digits; `role_arn`: the role that is assumed first; `external_id`: what the trust policy of
+    that role asks for; `endpoint_url`: something else that speaks AWS, http:// only on loopback; `home_region`: the
+    region that is asked for what is not regional; `max_attempts`: most tries of each call, the first one included.
     """
 
     account_id: Annotated[str, msgspec.Meta(pattern=r"^\d{12}$")]

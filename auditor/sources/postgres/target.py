@@ -15,30 +15,41 @@ Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
 
 
 class CaTrust(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Trust the certificate authorities in a PEM file, and no others."""
+    """Trust the certificate authorities in a PEM file, and no others.
+
+    `ca`: the file, relative to the settings.
+    """
 
     ca: Name
 
 
 class CertificateFiles(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The client certificate that was issued to the auditor's user, and its key (PEM files)."""
+    """The client certificate that was issued to the auditor's user, and its key.
+
+    `cert` and `key`: PEM files, relative to the settings.
+    """
 
     cert: Name
     key: Name
 
 
 class Endpoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A further door to the same database: a proxy, a pooler, a replica."""
+    """A further door to the same database: a proxy, a pooler, a replica.
+
+    `host` and `port`: where it listens.
+    """
 
     host: Name
     port: Port = 5432
 
 
 class PostgresTarget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A PostgreSQL database. `host` and `port` are its first endpoint; every endpoint is probed.
+    """A PostgreSQL database.
 
-    `trust` says how its clients verify the server: a file of authorities, the system's store, or none (then it is not
-    verified here either, and the report advises against it). `timeout` is in seconds, for each question.
+    `host` and `port`: its first endpoint; every endpoint is probed. `dbname`: the database; `user` and `password`: of
+    the role that asks; `trust`: how its clients verify the server: a file of authorities, the system's store, or none
+    (then it is not verified here either, and the report advises against it). `endpoints`: further doors to the same
+    database; `timeout`: seconds for each question.
     """
 
     host: Name
