@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import io
 import os
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -139,6 +140,13 @@ class Segment:
         """Begin a new segment that will stand at `path` once it is closed."""
         segment = cls(path, path.with_name(path.name + ".partial").open("w+b"))
         segment._begin(OpenLine(n=1, task=task, shard=shard, targets=targets, tool=tool, started_at=started_at))
+        return segment
+
+    @classmethod
+    def in_memory(cls, opened: OpenLine) -> Segment:
+        """Begin a segment that stands on no disk: it can be read back while it lasts, and is never evidence."""
+        segment = cls(Path(f"{opened.task}.jsonl"), io.BytesIO())
+        segment._begin(opened)
         return segment
 
     @classmethod
