@@ -11,7 +11,7 @@ import hashlib
 import io
 import os
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -230,6 +230,10 @@ class Segment:
         if len(self._recent) > CACHED_RECORDS:
             self._recent.popitem(last=False)
         return record
+
+    def records(self) -> Iterator[Record]:
+        """Read every answer back."""
+        return (self.record(offset) for offsets in self._asked.values() for offset in offsets)
 
     @property
     def opened(self) -> OpenLine:

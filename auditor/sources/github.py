@@ -19,7 +19,7 @@ import msgspec
 
 from auditor.answers import Answer
 from auditor.model import JSON
-from auditor.questions import Allowance, Opening, Operation, Reply, SecretRef, SourceFailure, SourceType
+from auditor.questions import Allowance, Opening, Operation, Reply, SecretRef, SourceFailure, SourceType, Trouble
 from auditor.sources.clock import utcnow
 from auditor.sources.github_grants import write_token
 from auditor.sources.github_operations import OPERATIONS, GithubOperation
@@ -195,7 +195,8 @@ SOURCE = SourceType(
     open=lambda target, opening: closing(GithubConnection(target, opening)),
     identity="membership",
     contradiction=contradiction,
-    denied=("403", "404", "422", "sso"),
+    denied=("403", "404", "422"),
+    troubles={Trouble.DENIED: ("sso",)},
     grants={"github": write_token},
     parallel_questions=1,  # "make requests serially" ("Best practices for using the REST API")
 )
