@@ -50,7 +50,12 @@ class Excluded(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Cost(msgspec.Struct, frozen=True, kw_only=True):
-    """A whole run: `calls` at least, and `calls_each_region` more in each enabled region of the target."""
+    """A whole run: `calls` at least, and `calls_each_region` more in each enabled region of the target.
+
+    As JSON (`auditor plan -f json`): {schema, organization, tasks[{target, type, shard, tests[], questions[{target,
+    operation, summary, effect, least}], calls}], calls, calls_each_region{target: calls}, excluded[{test, claim,
+    reason}]}.
+    """
 
     organization: str
     tasks: tuple[TaskCost, ...]

@@ -65,7 +65,12 @@ def _show(found: Cost) -> None:
         if any(question.effect == effect for question in questions):
             page.line(f"{effect}: {meaning}", hanging=4)
     more = [f"{calls:,} more in each enabled region of {target}" for target, calls in found.calls_each_region.items()]
-    page.line(" and ".join([f"at least {counted(found.calls, 'call')} in all", *more]), hanging=4)
+    total = (
+        [f"at least {counted(found.calls, 'call')} in all", *more]
+        if found.tasks
+        else ["nobody would be asked anything"]
+    )
+    page.line(" and ".join(total), hanging=4)
     if found.excluded:
         page.line()
         page.line("not carried out, or not everywhere:")

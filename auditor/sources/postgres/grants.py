@@ -19,6 +19,10 @@ BY_FUNCTION, BY_COLUMN = "sql.password_kdf_function", "sql.password_kdf"
 def write_sql(settings: Any, needs: Sequence[Need], /) -> str:
     """Return the script for psql or any other client; `settings` are those of a PostgreSQL target, or None."""
     user = settings.user if settings is not None else ROLE
+    names = [user] if settings is None else [user, settings.dbname]
+    for name in [*names, *(str(value) for need in needs for one in need.params for value in one.values())]:
+        if name != harmless(name):  # a line feed would end a comment, and what follows would be SQL
+            raise ValueError(f"{quoted(name)} holds a character that nobody can see")
     functions = (_function(*named, user) for named in sorted(_functions(needs)))
     columns = (_column(*named, user) for named in sorted(_columns(needs)))
     return "\n".join([*_role(settings, quote_identifier(user)), *functions, *columns])
