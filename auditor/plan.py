@@ -145,6 +145,9 @@ def region_tasks(task: Task, shards: RegionShards) -> tuple[Task, ...]:
 def _bind(
     claim: str, test: Test, check: Check, targets: tuple[PlannedTarget, ...], selection: Selection
 ) -> tuple[tuple[str, ...], str]:
+    for chosen, name in ((selection.claims, claim), (selection.tests, test.id), (selection.checks, check.id)):
+        if chosen and name not in chosen:
+            return (), DESELECTED
     members = [
         target
         for target in targets
@@ -152,9 +155,6 @@ def _bind(
     ]
     if not members:
         return (), f"no target of type {check.target_type} is {' or '.join(test.targets)}"
-    for chosen, name in ((selection.claims, claim), (selection.tests, test.id), (selection.checks, check.id)):
-        if chosen and name not in chosen:
-            return (), DESELECTED
     bound = tuple(target.id for target in members if not selection.targets or target.id in selection.targets)
     left_out = [target.id for target in members if target.id not in bound]
     return bound, f"{DESELECTED}: {', '.join(left_out)}" if left_out else ""
