@@ -213,6 +213,17 @@ def test_a_source_that_cannot_even_be_opened_is_said(tmp_path: Path) -> None:
     assert "internal: RuntimeError" in reasons(found)
 
 
+def test_what_a_system_says_is_told_without_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHELF", "canary-of-the-shelf")
+    secret = Failure("odd", "you said canary-of-the-shelf")
+    for operation in ("who", "lock"):
+        world = World(boxes(1), errors={operation: secret})
+        found = doctor(world, tmp_path, LOCKED, entry={"secret": {"env": "SHELF"}})
+        assert f"{operation}: odd: you said [redacted]" in reasons(found)
+    found = doctor(World(owner="canary-of-the-shelf"), tmp_path, LOCKED, entry={"secret": {"env": "SHELF"}})
+    assert "/Owner was redacted" in reasons(found)
+
+
 CODES = {
     "AccessDeniedException": Trouble.DENIED,
     "timeout": Trouble.UNREACHABLE,
