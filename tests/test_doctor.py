@@ -101,9 +101,11 @@ def test_an_operation_may_be_tried_by_the_question_of_one_like_it(tmp_path: Path
     found = doctor(world, tmp_path, LOCKED, **parts)
     assert world.asked["main:report"] == 1
     assert states(found) == {"boxes-locked": "denied"}
-    world = World(boxes(1), errors={"who": DENIED})  # what is like it was refused itself
-    doctor(world, tmp_path, LOCKED, **parts)
-    assert world.asked == {"main:who": 1}
+    rows["report"] = msgspec.structs.replace(rows["report"], like="lock")
+    world = World(boxes(1), errors={"lock": DENIED})  # what is like it was refused itself
+    found = doctor(world, tmp_path, LOCKED, **parts)
+    assert world.asked == LEAST
+    assert of(found, check.id).untried == ("report",)
 
 
 # What it is taken for

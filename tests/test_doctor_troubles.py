@@ -281,8 +281,14 @@ POSTGRES = (
 )
 
 
+def look(healthy: Audited, folder: Path, *tests: dict[str, Any], how: Any = None, **changed: Any) -> Examination:
+    """Examine the healthy world's database, changed; with its own secrets, whatever other world is up."""
+    with environment(healthy.world.environment):
+        return examined(folder, database(healthy, **changed), *(tests or POSTGRES), **(how or {}))
+
+
 def of_postgres(healthy: Audited, folder: Path, **changed: Any) -> dict[str, str]:
-    return states(examined(folder, database(healthy, **changed), *POSTGRES))
+    return states(look(healthy, folder, **changed))
 
 
 def test_a_database_in_order_is_ready(healthy: Audited, tmp_path: Path) -> None:
@@ -317,21 +323,21 @@ def test_nobody_at_the_address_of_the_database(healthy: Audited, tmp_path: Path)
 
 
 def test_a_role_that_is_not_let_in(healthy: Audited, tmp_path: Path) -> None:
-    found = examined(tmp_path, database(healthy, user="nobody"), *POSTGRES)
+    found = look(healthy, tmp_path, user="nobody")
     assert states(found)[KDF] == "denied"
     assert "no pg_hba.conf entry" in reasons(found)
     assert found.remedy == "postgres"
 
 
 def test_a_column_that_may_not_be_read(healthy: Audited, tmp_path: Path) -> None:
-    found = examined(tmp_path, database(healthy), a_test("kdf", KDF, "postgres", params={**ACCEPT, **COLUMN}))
+    found = look(healthy, tmp_path, a_test("kdf", KDF, "postgres", params={**ACCEPT, **COLUMN}))
     assert states(found) == {KDF: "denied"}
     assert of(found, KDF).symptoms[0].permission == "SELECT on the password column"
 
 
 def test_a_function_that_is_not_there_is_told(healthy: Audited, tmp_path: Path) -> None:
     params = {**ACCEPT, **COLUMN, "function": "audit.nothing"}
-    found = examined(tmp_path, database(healthy), a_test("kdf", KDF, "postgres", params=params))
+    found = look(healthy, tmp_path, a_test("kdf", KDF, "postgres", params=params))
     assert states(found) == {KDF: "error"}
     assert "audit.nothing cannot be relied on: there is no such function" in reasons(found)
 
@@ -349,7 +355,7 @@ class OtherClock(Transport):
 
 
 def test_a_clock_that_is_wrong_is_in_the_way_of_dates(healthy: Audited, tmp_path: Path) -> None:
-    found = examined(tmp_path, database(healthy), *POSTGRES, transports={"app-db": OtherClock()})
+    found = look(healthy, tmp_path, how={"transports": {"app-db": OtherClock()}})
     assert states(found) == {KDF: "ready", TLS: "clock skew", CERTIFICATE: "ready"}
     assert "differ by +3,600 seconds" in reasons(found) or "differ by +3,599 seconds" in reasons(found)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import textwrap
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -52,8 +51,8 @@ def command(config: Path, policies: Path, verbose: int, no_color: bool, **select
     """Try each question once, and say what is in the way of a run.
 
     Who asks comes first; where the wrong system answers, nothing else is asked. Then every operation of the enabled
-    checks is tried at most once for each target, its first page only, and of the regions the first. Nothing is judged,
-    nothing is written.
+    checks is tried at most once for each target, its first page only, and of the regions the first; what creates
+    something, such as a token, only where the target allows it. Nothing is judged, and nothing is written.
     """
     import threading
 
@@ -103,12 +102,9 @@ def command(config: Path, policies: Path, verbose: int, no_color: bool, **select
 
 def _remedy(examination: Examination, config: Path, policies: Path) -> str:
     """Return the command that prints what has to be granted on this target."""
-    if not examination.remedy:
-        return ""
-    arguments = ["auditor", "permissions", "--format", examination.remedy, "--target", examination.target]
-    arguments += ["-c", str(config)] if config != Path("auditor.yaml") else []
-    arguments += ["--policies", str(policies)] if policies != Path("policies/explo") else []
-    return shlex.join(arguments)
+    from auditor.cli.permissions import spelled
+
+    return spelled(examination.remedy, examination.target, config, policies) if examination.remedy else ""
 
 
 def _show(console: Console, examination: Examination, remedy: str) -> None:
@@ -118,8 +114,8 @@ def _show(console: Console, examination: Examination, remedy: str) -> None:
     from auditor.wording import harmless
 
     state = "ready" if examination.ready else "not ready"
-    headline = harmless("; ".join([f"{examination.target} ({examination.type}): {state}", *_notes(examination)]))
-    console.print(Text(headline, style="bold"))
+    headline = "; ".join([f"{examination.target} ({examination.type}): {state}", *_notes(examination)])
+    show_indented(console, harmless(headline), "bold", indent=0)
     seen: set[str] = set()
     for checkup in examination.checkups:
         state = _state(checkup)
@@ -168,8 +164,8 @@ def _reasons(checkup: Checkup, seen: set[str]) -> Iterator[str]:
         seen.add(reason)
         yield f"{', '.join(names)}: {said}" if names else said
     if checkup.untried and checkup.tried:
-        why = "an answer is missing that it needs" if checkup.symptoms else "nothing here asks for it"
-        yield f"not tried, because {why}: {', '.join(checkup.untried)}"
+        why = "" if checkup.symptoms else ", because nothing here asks for it"
+        yield f"not tried{why}: {', '.join(checkup.untried)}"
 
 
 def _advice(examination: Examination, remedy: str) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -75,7 +76,7 @@ def command(form: str, config: Path | None, policies: Path | None, **selected: t
     _say_whose(config, policies, places)
     if form == TEXT:
         for place in places:
-            _show(place)
+            _show(place, config, policies)
     else:
         click.echo(_granted(form, places), nl=False)
     return 0
@@ -163,7 +164,19 @@ def _granted(form: str, places: Sequence[Place]) -> str:
     return next(iter(texts))
 
 
-def _show(place: Place) -> None:
+def spelled(form: str, target: str, config: Path | None, policies: Path | None) -> str:
+    """Return this command as it is typed; "" for no target in particular."""
+    words = ["auditor", "permissions", "--format", form]
+    for option, value, default in (
+        ("--target", target, ""),
+        ("-c", config, CONFIG),
+        ("--policies", policies, POLICIES),
+    ):
+        words += [option, str(value)] if value and value != default else []
+    return shlex.join(words)
+
+
+def _show(place: Place, config: Path | None, policies: Path | None) -> None:
     from auditor.cli import page
 
     page.line(place.name)
@@ -176,11 +189,8 @@ def _show(place: Place) -> None:
         page.line(name, indent=2)
         for operation, least in operations.items():
             _show_operation(place.kind.operations[operation], least)
-    if place.kind.grants:
-        chosen = f" --target {place.target}" if place.target else ""
-        page.line(
-            f"to grant: auditor permissions --format {' or '.join(place.kind.grants)}{chosen}", indent=2, hanging=4
-        )
+    for form in place.kind.grants:
+        page.line(f"to grant: {spelled(form, place.target, config, policies)}", indent=2, hanging=4)
     page.line()
 
 
