@@ -20,13 +20,13 @@ from auditor.evidence import FOLDER
 from auditor.model import EvidenceError
 from auditor.plan import Plan, Task
 from auditor.policy import Policy
-from auditor.questions import SecretRef, SourceFailure, SourceType
+from auditor.questions import SourceType
 from auditor.redact import Redactor
 from auditor.results import Head, ReportFormat, RunInfo, Tool
 from auditor.scope import Reached, reach
 from auditor.settings import Settings, secret_refs
 from auditor.sources.clock import utcnow
-from auditor.sources.secrets import resolve
+from auditor.sources.secrets import Keeper
 from auditor.stored import FINDINGS, StoredRun
 from auditor.tasks import Context, Done, run_task
 
@@ -80,8 +80,10 @@ class Audit:
         previous = seal.latest_run(self.output) if self.output.is_dir() else None
         run = self.output / f"{started:%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
         self._prepare(run)
-        self.conceal_secrets()
-        done = self._collect(executor, run)
+        keeper = Keeper(self.settings.folder, self.redactor.conceal)
+        for target in self.settings.targets:
+            keeper.conceal(target.id, secret_refs(target.settings))
+        done = self._collect(executor, run, keeper)
         as_of = max((one.closed_at for one in done), default=self.clock())
         self._write_plan(run, done)
         for left in (run / FOLDER).glob("*.partial"):
@@ -107,28 +109,13 @@ class Audit:
         reached = sorted(one.task.id for one in done)
         (run / PLAN).write_bytes(plan.to_json(self.redactor.scrub(msgspec.to_builtins(self.plan))[0], reached=reached))
 
-    def conceal_secrets(self) -> None:
-        """Tell the redactor every secret that is configured, before anything is asked."""
-        for target in self.settings.targets:
-            for ref in secret_refs(target.settings):
-                try:
-                    self.secret(ref)
-                except SourceFailure as failure:
-                    LOG.info("%s: %s", target.id, failure)  # whoever needs it says so in its answer
-
-    def secret(self, ref: SecretRef) -> str:
-        """Return a configured secret, known to the redactor from then on."""
-        value = resolve(ref, self.settings.folder)
-        self.redactor.conceal(value)
-        return value
-
     def _prepare(self, run: Path) -> None:
         for folder in (POLICY, FOLDER):
             (run / folder).mkdir(parents=True)
         for name, text in self.policy.files.items():
             (run / POLICY / name).write_text(text, encoding="utf-8", newline="")
 
-    def _collect(self, executor: Executor, run: Path) -> list[Done]:
+    def _collect(self, executor: Executor, run: Path, keeper: Keeper) -> list[Done]:
         """Run the tasks, and those that follow from their answers; a bounded number is in flight."""
         context = Context(
             run=run,
@@ -138,7 +125,7 @@ class Audit:
             checks=self.plugins.checks,
             sources=self.plugins.sources,
             redactor=self.redactor,
-            secret=self.secret,
+            secret=keeper.get,
             clock=self.clock,
             cancelled=self.cancelled,
             transports=self.transports,

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import io
 import os
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -142,6 +143,13 @@ class Segment:
         return segment
 
     @classmethod
+    def in_memory(cls, opened: OpenLine) -> Segment:
+        """Begin a segment that stands on no disk: it can be read back while it lasts, and is never evidence."""
+        segment = cls(Path(f"{opened.task}.jsonl"), io.BytesIO())
+        segment._begin(opened)
+        return segment
+
+    @classmethod
     def read(cls, path: Path) -> Segment:
         """Open a closed segment; `EvidenceError` where it is cut, out of order or not closed."""
         try:
@@ -222,6 +230,10 @@ class Segment:
         if len(self._recent) > CACHED_RECORDS:
             self._recent.popitem(last=False)
         return record
+
+    def records(self) -> Iterator[Record]:
+        """Read every answer back."""
+        return (self.record(offset) for offsets in self._asked.values() for offset in offsets)
 
     @property
     def opened(self) -> OpenLine:

@@ -14,6 +14,7 @@ from auditor.settings import Settings
 
 SCHEMA = "auditor/plan/1"
 SHARDS = {"target": "main", "account": "account"}
+DESELECTED = "deselected on the command line"
 
 
 class PlannedTarget(msgspec.Struct, frozen=True, kw_only=True):
@@ -144,6 +145,9 @@ def region_tasks(task: Task, shards: RegionShards) -> tuple[Task, ...]:
 def _bind(
     claim: str, test: Test, check: Check, targets: tuple[PlannedTarget, ...], selection: Selection
 ) -> tuple[tuple[str, ...], str]:
+    for chosen, name in ((selection.claims, claim), (selection.tests, test.id), (selection.checks, check.id)):
+        if chosen and name not in chosen:
+            return (), DESELECTED
     members = [
         target
         for target in targets
@@ -151,12 +155,9 @@ def _bind(
     ]
     if not members:
         return (), f"no target of type {check.target_type} is {' or '.join(test.targets)}"
-    for chosen, name in ((selection.claims, claim), (selection.tests, test.id), (selection.checks, check.id)):
-        if chosen and name not in chosen:
-            return (), "deselected on the command line"
     bound = tuple(target.id for target in members if not selection.targets or target.id in selection.targets)
     left_out = [target.id for target in members if target.id not in bound]
-    return bound, f"deselected on the command line: {', '.join(left_out)}" if left_out else ""
+    return bound, f"{DESELECTED}: {', '.join(left_out)}" if left_out else ""
 
 
 def to_json(plan: Mapping[str, JSON], **more: JSON) -> bytes:

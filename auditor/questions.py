@@ -7,6 +7,7 @@ body that cannot be trusted is a reply with status `error`, naming the cause.
 from __future__ import annotations
 
 import datetime as dt
+import enum
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -84,12 +85,26 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
     allowance: Allowance | None = None
 
 
+class Trouble(enum.StrEnum):
+    """What kind of thing keeps a question from being answered, for the person who has to do something about it."""
+
+    DENIED = "denied"
+    UNREACHABLE = "unreachable"
+    WRONG_TARGET = "wrong target"
+    CLOCK_SKEW = "clock skew"
+    CERTIFICATE = "certificate"
+    CREDENTIALS = "credentials"
+    RATE_LIMIT = "rate limit"
+    ERROR = "error"
+
+
 class Operation(msgspec.Struct, frozen=True, kw_only=True):
     """One row of a source's table: a question it may ask.
 
     `permission` is what the asking identity needs, in the system's own words; `items` the pointer of a page's list for
     operations that are read as a listing; `needs_identity` is off for questions whose answer does not depend on who
-    asks (wire probes); `dated` points at the datum's own time where that is not the time of asking.
+    asks (wire probes); `dated` points at the datum's own time where that is not the time of asking; `like` names an
+    operation that takes the same parameters: by its question this one can be tried where no subject asks for it.
     """
 
     name: str
@@ -99,12 +114,19 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     items: str = ""
     needs_identity: bool = True
     dated: str = ""
+    like: str = ""
+
+    @property
+    def permissions(self) -> tuple[str, ...]:
+        """Every permission that the question needs, each by itself."""
+        return (self.permission,) if self.permission else ()
 
 
 class Opening(msgspec.Struct, frozen=True, kw_only=True):
     """What a source is given to connect with: its shard, the secrets it may resolve, where relative paths start.
 
-    `transport` replaces what carries the bytes (an HTTP send, a TCP dial); None is the real thing.
+    `transport` replaces what carries the bytes (an HTTP send, a TCP dial); None is the real thing. `patient` says
+    whether to wait where a rate limit asks for it.
     """
 
     shard: str
@@ -112,6 +134,7 @@ class Opening(msgspec.Struct, frozen=True, kw_only=True):
     conceal: Callable[[str], None]
     folder: Path
     transport: Any = None
+    patient: bool = True
 
 
 class Connection(Protocol):
@@ -128,8 +151,9 @@ class SourceType(msgspec.Struct, frozen=True, kw_only=True):
     `name` is its `type` in auditor.yaml and `settings` the shape of its entry; `declare` gives what may be known of the
     target without any secret; `contradiction` compares that declaration with the identity the system itself proved, and
     says what differs (None: the right target); `fan_out` is the operation whose answer names the region shards, read by
-    `shards`. `denied` are how the codes of failures begin that mean a missing permission, and `grants` how to give
-    what is needed, by the name of a format (`auditor permissions --format`).
+    `shards`. `denied` are how the codes of failures begin that mean a missing permission, `troubles` those that mean
+    something else than the words that all sources share, and `grants` how to give what is needed, by the name of a
+    format (`auditor permissions --format`), the most usual one first.
     """
 
     name: str
@@ -143,6 +167,7 @@ class SourceType(msgspec.Struct, frozen=True, kw_only=True):
     shards: Callable[[Answer, Answer], RegionShards] | None = None
     parallel_questions: int = 8
     denied: tuple[str, ...] = ()
+    troubles: Mapping[Trouble, tuple[str, ...]] = MappingProxyType({})
     grants: Mapping[str, Grant] = MappingProxyType({})
 
 

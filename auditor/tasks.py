@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -17,21 +17,25 @@ from auditor import __version__
 from auditor.checking import Check
 from auditor.evidence import FOLDER, Segment
 from auditor.judge import bind
-from auditor.model import Resource, Unproven
+from auditor.model import JSON, Resource, Unproven
 from auditor.notebook import Cancelled, Questions, Recorder
 from auditor.plan import Plan, Task
 from auditor.policy import Test
-from auditor.questions import Opening, RegionShards, SecretRef, SourceType
+from auditor.questions import Connection, Opening, RegionShards, SecretRef, SourceType
 from auditor.redact import Redactor
 from auditor.scope import read_regions, wrong_target
-from auditor.settings import Settings, Target
+from auditor.settings import Settings
 
 LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Context:
-    """What all tasks of a run have in common. `transports` replaces what carries the bytes, by target (tests do)."""
+    """What all tasks of a run have in common.
+
+    `transports` replaces what carries the bytes, by target (tests do); `patient` says whether to wait where a rate
+    limit asks for it.
+    """
 
     run: Path
     plan: Plan
@@ -44,6 +48,7 @@ class Context:
     clock: Callable[[], datetime]
     cancelled: threading.Event = field(default_factory=threading.Event)
     transports: Mapping[str, Any] = field(default_factory=dict)
+    patient: bool = True
 
 
 @dataclass(frozen=True)
@@ -59,20 +64,20 @@ class Done:
 
 def run_task(task: Task, context: Context) -> Done:
     """Carry out one task, and close its segment."""
-    names = dict.fromkeys([task.target, *_further_targets(task, context)])
+    names = targets_of(task, context)
     path = context.run / FOLDER / f"{task.id}.jsonl"
     segment = Segment.create(
         path,
         task=task.id,
         shard=task.shard,
-        targets={name: context.redactor.scrub(context.plan.target(name).declared)[0] for name in names},
+        targets=declarations(names, context),
         tool=f"auditor/{__version__}",
         started_at=context.clock(),
     )
     with ExitStack() as stack:
         stack.callback(segment.release)
         recorders = {name: _recorder(name, task, segment, context, stack) for name in names}
-        wrong = _identify(task, segment, context, recorders)
+        wrong = identify(task, segment, context, recorders)
         problems = [wrong]
         regions = RegionShards(())
         if not wrong:
@@ -88,36 +93,43 @@ def _masked(resource: Resource, redactor: Redactor) -> Resource:
     return Resource(*(redactor.text(getattr(resource, part)) for part in resource.__struct_fields__))
 
 
-def _further_targets(task: Task, context: Context) -> list[str]:
-    return [target for name in task.tests for target in context.tests[name].with_.values()]
+def targets_of(task: Task, context: Context) -> tuple[str, ...]:
+    """Return the targets that a task asks: its own, then those that its tests bind under `with`."""
+    further = (target for name in task.tests for target in context.tests[name].with_.values())
+    return tuple(dict.fromkeys([task.target, *further]))
 
 
-def _recorder(name: str, task: Task, segment: Segment, context: Context, stack: ExitStack) -> Recorder:
-    target = _target(name, context)
-    kind = context.sources[target.type]
+def declarations(names: Iterable[str], context: Context) -> dict[str, dict[str, JSON]]:
+    """Return targets as they may be kept, by their ids."""
+    return {name: context.redactor.scrub(context.plan.target(name).declared)[0] for name in names}
+
+
+def connected(name: str, task: Task, context: Context) -> AbstractContextManager[Connection]:
+    """Open a target for one task."""
+    target = next(target for target in context.settings.targets if target.id == name)
     opening = Opening(
         shard=task.shard if name == task.target else "main",
         secret=context.secret,
         conceal=context.redactor.conceal,
         folder=context.settings.folder,
         transport=context.transports.get(name),
+        patient=context.patient,
     )
-    connection = stack.enter_context(kind.open(target.settings, opening))
+    return context.sources[target.type].open(target.settings, opening)
+
+
+def _recorder(name: str, task: Task, segment: Segment, context: Context, stack: ExitStack) -> Recorder:
     return Recorder(
         segment,
-        connection,
+        stack.enter_context(connected(name, task, context)),
         context.redactor,
         clock=context.clock,
         cancelled=context.cancelled,
-        parallel=kind.parallel_questions,
+        parallel=context.sources[context.plan.target(name).type].parallel_questions,
     )
 
 
-def _target(name: str, context: Context) -> Target:
-    return next(target for target in context.settings.targets if target.id == name)
-
-
-def _identify(task: Task, segment: Segment, context: Context, recorders: Mapping[str, Recorder]) -> str:
+def identify(task: Task, segment: Segment, context: Context, recorders: Mapping[str, Recorder]) -> str:
     """Ask every target who is asking; return how the task's own contradicts its declaration."""
     wrong = ""
     for name, recorder in recorders.items():

@@ -14,7 +14,8 @@ import requests
 from auditor.questions import Opening, Reply, SecretRef
 from auditor.sandbox.github import GithubSimulator
 from auditor.sandbox.github_world import GithubWorld, Invitation, Organization, Person, Token
-from auditor.sources.github import OPERATIONS, GithubConnection, GithubTarget
+from auditor.sources.github import GithubConnection, GithubTarget
+from auditor.sources.github_operations import OPERATIONS
 from tests.fault_kinds import Exchange
 from tests.faults_http import response_of
 

@@ -208,7 +208,13 @@ def permissions_page(checks: Sequence[Check], sources: Sequence[SourceType]) -> 
     for source in sources:
         yield from (f"## {source.name}", "")
         rows = (
-            [f"`{row.name}`", row.summary, row.effect, row.permission or "none", _asked_by(source, row.name, checks)]
+            [
+                f"`{row.name}`",
+                row.summary,
+                row.effect,
+                ", ".join(row.permissions) or "none",
+                _asked_by(source, row.name, checks),
+            ]
             for row in source.operations.values()
         )
         yield from table(("operation", "what it asks", "effect", "needs", "asked by"), rows)

@@ -163,9 +163,9 @@ def test_a_refusal_names_the_permission_of_the_call_that_was_refused(
 
 
 def test_the_permissions_of_the_question_are_those_of_both_calls() -> None:
-    assert OPERATIONS[REPORT].actions == (f"iam:{GENERATE}", f"iam:{GET}")
-    assert OPERATIONS["sts.get_caller_identity"].actions == ()
-    assert OPERATIONS["ec2.describe_volumes"].actions == ("ec2:DescribeVolumes",)
+    assert OPERATIONS[REPORT].permissions == (f"iam:{GENERATE}", f"iam:{GET}")
+    assert OPERATIONS["sts.get_caller_identity"].permissions == ()
+    assert OPERATIONS["ec2.describe_volumes"].permissions == ("ec2:DescribeVolumes",)
 
 
 @pytest.mark.parametrize("operation", [GENERATE, GET])

@@ -30,7 +30,10 @@ except SystemExit:
 """
 
 
-@pytest.mark.parametrize("arguments", [("--help",), ("--version",), ("run", "--help"), ("policy", "--help")])
+@pytest.mark.parametrize(
+    "arguments",
+    [("--help",), ("--version",), *((name, "--help") for name in ("run", "policy", "plan", "doctor", "permissions"))],
+)
 def test_help_imports_nothing_heavy(arguments: tuple[str, ...], tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", WHAT_IS_LOADED, *arguments],

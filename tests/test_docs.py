@@ -15,19 +15,29 @@ from auditor.cli import COMMANDS, auditor, exit_codes
 from auditor.sources.aws.operations import OPERATIONS
 from auditor.sources.postgres.password_kdf import function_definition
 from tests import reference
-from tests.world_runs import ROOT
+from tests.cli_process import auditor as run_auditor
+from tests.world_runs import PACK, ROOT
 
+CHECKS = plugins.checks()
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def test_the_readme_names_every_permission_aws_needs_and_no_other() -> None:
-    block = next(text for text in re.findall(r"```json\n(.*?)```", README, re.DOTALL) if "Statement" in text)
-    (statement,) = json.loads(block)["Statement"]
-    assert sorted(statement["Action"]) == sorted({action for row in OPERATIONS.values() for action in row.actions})
+def policy_of_the_pack(folder: Path) -> str:
+    """What the command prints for the pack, without any settings."""
+    shown = run_auditor("permissions", "--format", "aws", "--policies", PACK, cwd=folder)
+    assert (shown.code, shown.err) == (0, f"for {len(CHECKS)} checks of {PACK}\n")
+    return shown.out
 
 
-def test_the_demo_worlds_auditor_has_exactly_these_permissions() -> None:
-    needed = sorted({action for row in OPERATIONS.values() for action in row.actions})
+def test_the_readme_shows_the_policy_that_the_command_prints(tmp_path: Path) -> None:
+    blocks = re.findall(r"```json\n(.*?)```", README, re.DOTALL)
+    assert policy_of_the_pack(tmp_path) in blocks
+
+
+def test_the_pack_needs_every_permission_of_aws_and_so_do_the_demo_worlds(tmp_path: Path) -> None:
+    (statement,) = json.loads(policy_of_the_pack(tmp_path))["Statement"]
+    needed = sorted({permission for row in OPERATIONS.values() for permission in row.permissions})
+    assert statement["Action"] == needed
     for name in ("healthy", "broken"):
         world = msgspec.yaml.decode((ROOT / f"auditor/sandbox/worlds/{name}/aws.yaml").read_bytes())
         assert sorted(world["auditor_may"]) == needed

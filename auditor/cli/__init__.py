@@ -20,10 +20,13 @@ from auditor.cli.exit_codes import EVIDENCE, INTERNAL, INTERRUPTED, TERMINATED, 
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "run": ("auditor.cli.run:command", "Audit the systems of auditor.yaml and write the evidence."),
     "demo": ("auditor.cli.demo:command", "Start a demo world on loopback and audit it."),
-    "evaluate": ("auditor.cli.evaluate:command", "Judge a stored run again, offline."),
-    "report": ("auditor.cli.report:command", "Write the reports of a stored run again."),
-    "policy": ("auditor.cli.policy:group", "Validate policies, print their schema."),
+    "plan": ("auditor.cli.plan:command", "Show what a run would ask of whom."),
+    "doctor": ("auditor.cli.doctor:command", "Try each question once: what is in the way of a run."),
+    "permissions": ("auditor.cli.permissions:command", "Print the least privilege that the checks need."),
     "checks": ("auditor.cli.checks:group", "List the checks and what they prove."),
+    "policy": ("auditor.cli.policy:group", "Validate policies, print their schema."),
+    "report": ("auditor.cli.report:command", "Write the reports of a stored run again."),
+    "evaluate": ("auditor.cli.evaluate:command", "Judge a stored run again, offline."),
 }
 """Each command, where it lives and what it does: help must not import what it only lists."""
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from auditor import plan, policy, settings
 from auditor.checking import Check
 from auditor.model import Problem, UsageError
-from auditor.plan import PlannedTarget
+from auditor.plan import Plan, PlannedTarget
 from auditor.policy import Policy, Selectors
 from auditor.questions import SourceType
 from auditor.settings import Reading, Settings
+from auditor.wording import or_known, quoted
+
+Selected = Mapping[str, tuple[str, ...]]
+"""What --claim, --test, --check and --target name, by `claims`, `tests`, `checks` and `targets`."""
 
 
 def read(
@@ -23,6 +27,36 @@ def read(
     if reading.settings is None or pack is None:
         raise UsageError(*reading.problems, *problems)
     return reading.settings, pack
+
+
+def plan_of(
+    config: Path, policies: Path, selected: Selected, checks: Mapping[str, Check], sources: Mapping[str, SourceType]
+) -> tuple[Settings, Policy, Plan]:
+    """Return settings, policy and the plan for them; a name that selects nothing is a mistake as well."""
+    loaded, pack = read(config, policies, checks, sources)
+    targets = plan.declare(loaded, sources)
+    refuse_unknown(
+        selected,
+        {
+            "claims": [claim.id for _, claim in pack.claims()],
+            "tests": [test.id for _, test in pack.tests()],
+            "checks": checks.keys(),
+            "targets": [target.id for target in targets],
+        },
+    )
+    return loaded, pack, plan.make(pack, targets, loaded.organization, checks, plan.Selection(**selected))
+
+
+def refuse_unknown(selected: Selected, known: Mapping[str, Collection[str]]) -> None:
+    """Refuse names that select nothing: a typing error must not look like a small audit."""
+    problems = [
+        Problem(f"--{kind[:-1]}: there is no {kind[:-1]} {quoted(name)}{or_known(name, known[kind])}")
+        for kind, names in selected.items()
+        for name in names
+        if name not in known[kind]
+    ]
+    if problems:
+        raise UsageError(*problems)
 
 
 def _policy(

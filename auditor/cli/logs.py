@@ -45,8 +45,11 @@ class _State:
     file: Path | None = None
 
 
-def set_up(verbosity: int, redactor: Redactor, file: Path) -> None:
-    """Send our log to stderr (-v: information, -vv: everything) and warnings and worse to `file` when there are any."""
+def set_up(verbosity: int, redactor: Redactor, file: Path | None) -> None:
+    """Send our log to stderr (-v: information, -vv: everything) and warnings and worse to `file` when there are any.
+
+    Without a file nothing is kept.
+    """
     _State.redactor, _State.file = redactor, file
     root = logging.getLogger()
     for handler in list(root.handlers):
@@ -58,7 +61,7 @@ def set_up(verbosity: int, redactor: Redactor, file: Path) -> None:
         screen.setLevel(LEVELS.get(verbosity, logging.DEBUG))
         screen.setFormatter(ScreenFormatter(redactor))
         root.addHandler(screen)
-    kept = logging.FileHandler(file, encoding="utf-8", delay=True)
+    kept = logging.FileHandler(file, encoding="utf-8", delay=True) if file else logging.NullHandler()
     kept.setLevel(logging.WARNING)
     kept.setFormatter(RedactingFormatter(redactor))
     root.addHandler(kept)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,6 +17,15 @@ if TYPE_CHECKING:
 FAIL_ON = ("unproven", "refuted", "never")
 ExistingFolder = click.Path(exists=True, file_okay=False, path_type=Path)
 
+config = click.option(
+    "-c",
+    "--config",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    default=Path("auditor.yaml"),
+    show_default=True,
+    help="The systems to ask.",
+)
 output = click.option(
     "-o",
     "--output",
@@ -54,6 +63,16 @@ policies = click.option(
     show_default=True,
     help="A policy pack: a folder of YAML files, or one file.",
 )
+
+_SELECTED = ("claim", "test", "check", "target")
+
+
+def selection(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --claim, --test, --check and --target; they come as `claims`, `tests`, `checks` and `targets`."""
+    for name in reversed(_SELECTED):
+        said = f"Only this {name} (repeatable)."
+        command = click.option(f"--{name}", f"{name}s", multiple=True, metavar="ID", help=said)(command)
+    return command
 
 
 def wants_color(*, no_color: bool) -> bool:

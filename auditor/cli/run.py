@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import click
@@ -14,24 +13,13 @@ EXIT_CODES = epilog(*VERDICTS, INTERRUPTED, TERMINATED)
 
 
 @click.command(name="run", epilog=EXIT_CODES)
-@click.option(
-    "-c",
-    "--config",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    default=Path("auditor.yaml"),
-    show_default=True,
-    help="The systems to ask.",
-)
+@options.config
 @options.policies
 @options.output
 @options.formats
 @options.workers
 @options.fail_on
-@click.option("--claim", "claims", multiple=True, metavar="ID", help="Only this claim (repeatable).")
-@click.option("--test", "tests", multiple=True, metavar="ID", help="Only this test (repeatable).")
-@click.option("--check", "checks", multiple=True, metavar="ID", help="Only this check (repeatable).")
-@click.option("--target", "targets", multiple=True, metavar="ID", help="Only this target (repeatable).")
+@options.selection
 @options.verbose
 @options.no_color
 def command(
@@ -70,7 +58,7 @@ def audit(
     no_color: bool,
 ) -> int:
     """Carry out one audit as the command line describes it; `auditor demo` does exactly this as well."""
-    from auditor import executors, plan, plugins
+    from auditor import executors, plugins
     from auditor.cli import earlier, inputs, logs, screen, workflow_commands
     from auditor.engine import Audit, Plugins
     from auditor.redact import Redactor
@@ -78,18 +66,7 @@ def audit(
     found = Plugins(plugins.checks(), plugins.sources(), plugins.reports())
     chosen = options.chosen_formats(formats, list(found.reports))
     pool = executors.make(workers)
-    loaded, pack = inputs.read(config, policies, found.checks, found.sources)
-    targets = plan.declare(loaded, found.sources)
-    _refuse_unknown(
-        selection,
-        {
-            "claims": [claim.id for _, claim in pack.claims()],
-            "tests": [test.id for _, test in pack.tests()],
-            "checks": found.checks.keys(),
-            "targets": [target.id for target in targets],
-        },
-    )
-    planned = plan.make(pack, targets, loaded.organization, found.checks, plan.Selection(**selection))
+    loaded, pack, planned = inputs.plan_of(config, policies, selection, found.checks, found.sources)
     options.make_folder(output)
     redactor = Redactor()
     logs.set_up(verbose, redactor, output / "auditor.log")
@@ -117,18 +94,3 @@ def audit(
     workflow_commands.show(head, pack)
     earlier.show(console, previous, run)
     return options.exit_code(head, fail_on)
-
-
-def _refuse_unknown(selection: Mapping[str, tuple[str, ...]], known: Mapping[str, Collection[str]]) -> None:
-    """Refuse names that select nothing: a typing error must not look like a small audit."""
-    from auditor.model import Problem, UsageError
-    from auditor.wording import or_known, quoted
-
-    problems = [
-        Problem(f"--{kind[:-1]}: there is no {kind[:-1]} {quoted(name)}{or_known(name, known[kind])}")
-        for kind, names in selection.items()
-        for name in names
-        if name not in known[kind]
-    ]
-    if problems:
-        raise UsageError(*problems)

@@ -74,9 +74,9 @@ def show_claims(screen: Console, head: Head) -> None:
         verdict = (claim.verdict.value.replace("_", " "), STYLES[claim.verdict])
         basis = f"by {claim.basis.value}" if claim.basis else "no basis"
         screen.print(Text.assemble(verdict, "  ", (harmless(claim.id), "bold"), (f"  {basis}", "dim")))
-        _show_indented(screen, f"“{harmless(claim.statement)}”", "")
+        show_indented(screen, f"“{harmless(claim.statement)}”", "")
         for reason in _reasons(claim):
-            _show_indented(screen, f"- {reason}", "dim")
+            show_indented(screen, f"- {reason}", "dim")
     counts = head.summary.claims
     figures = (
         (counts.supported, "supported"),
@@ -96,8 +96,10 @@ def show_files(screen: Console, files: Iterable[Path]) -> None:
         screen.print(harmless(str(file)), soft_wrap=True)
 
 
-def _show_indented(screen: Console, text: str, style: str) -> None:
-    lines = textwrap.fill(text, screen.width, initial_indent=" " * 4, subsequent_indent=" " * 6, break_on_hyphens=False)
+def show_indented(screen: Console, text: str, style: str = "", *, indent: int = 4) -> None:
+    """Print a paragraph that is wrapped between words and indented, its further lines a little more."""
+    before, after = " " * indent, " " * (indent + 2)
+    lines = textwrap.fill(text, screen.width, initial_indent=before, subsequent_indent=after, break_on_hyphens=False)
     screen.print(Text(lines, style=style))
 
 

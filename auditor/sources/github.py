@@ -13,15 +13,16 @@ import time
 import urllib.parse
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
-from types import MappingProxyType
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import msgspec
 
 from auditor.answers import Answer
 from auditor.model import JSON
-from auditor.questions import Allowance, Opening, Operation, Reply, SecretRef, SourceFailure, SourceType
+from auditor.questions import Allowance, Opening, Operation, Reply, SecretRef, SourceFailure, SourceType, Trouble
 from auditor.sources.clock import utcnow
+from auditor.sources.github_grants import write_token
+from auditor.sources.github_operations import OPERATIONS, GithubOperation
 from auditor.sources.http import (
     Https,
     Received,
@@ -41,8 +42,6 @@ WAIT_BUDGET = 300.0
 SECONDARY_SECONDS = 60.0
 """Least wait where GitHub names none; doubled each time ("Rate limits for the REST API")."""
 OK, MOVED, FORBIDDEN, TOO_MANY = 200, range(300, 400), 403, 429
-NEEDED = "fine-grained token: Members: read; classic token: read:org"
-OWNER = f"{NEEDED}; of an owner of the organization"
 
 
 class GithubTarget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -60,92 +59,6 @@ class GithubTarget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         check_base_url(self.base_url)
 
 
-class _Account(msgspec.Struct):
-    """What every account has (`simple-user`)."""
-
-    id: int
-    login: str
-
-
-class _Organization(_Account):
-    """What is read of an organization; GitHub leaves the flag out, or null, for those who may not see it."""
-
-    two_factor_requirement_enabled: bool | msgspec.UnsetType | None = msgspec.UNSET
-
-
-class _Membership(msgspec.Struct):
-    """What the caller is in an organization (`org-membership`)."""
-
-    state: Literal["active", "pending"]
-    role: Literal["admin", "member", "billing_manager"]
-    organization: _Account
-    user: _Account
-
-
-class _Invitation(msgspec.Struct):
-    """A pending invitation (`organization-invitation`); one by e-mail has no login."""
-
-    id: int
-    role: str
-    login: str | None
-    created_at: str
-
-
-class GithubOperation(Operation, frozen=True, kw_only=True):
-    """A question: its path, the msgspec type its answer must have, and the values each parameter may take."""
-
-    path: str
-    shape: Any
-    choices: Mapping[str, tuple[str, ...]] = MappingProxyType({})
-
-
-_FILTER = {"filter": ("all", "2fa_disabled", "2fa_insecure")}
-_ROWS = (
-    GithubOperation(
-        name="membership",
-        summary="Who is asking, and what they are in the organization.",
-        permission=NEEDED,
-        needs_identity=False,
-        path="/user/memberships/orgs/{organization}",
-        shape=_Membership,
-    ),
-    GithubOperation(
-        name="organization",
-        summary="The organization and, for its owners, what it requires of its members.",
-        permission="an owner's token; classic: admin:org; fine-grained: GitHub lists no permission for it",
-        path="/orgs/{organization}",
-        shape=_Organization,
-    ),
-    GithubOperation(
-        name="members",
-        summary="The members, or those of them without MFA, or with insecure methods only.",
-        permission=OWNER,
-        items="/items",
-        path="/orgs/{organization}/members",
-        shape=list[_Account],
-        choices=_FILTER,
-    ),
-    GithubOperation(
-        name="outside_collaborators",
-        summary="People from outside with access to a repository, or those of them without (secure) MFA.",
-        permission=OWNER,
-        items="/items",
-        path="/orgs/{organization}/outside_collaborators",
-        shape=list[_Account],
-        choices=_FILTER,
-    ),
-    GithubOperation(
-        name="invitations",
-        summary="Invitations that nobody has accepted yet.",
-        permission=OWNER,
-        items="/items",
-        path="/orgs/{organization}/invitations",
-        shape=list[_Invitation],
-    ),
-)
-OPERATIONS: Mapping[str, GithubOperation] = MappingProxyType({row.name: row for row in _ROWS})
-
-
 class GithubConnection:
     """One organization, asked for one task."""
 
@@ -157,7 +70,7 @@ class GithubConnection:
             headers={"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": API_VERSION},
             transport=opening.transport,
             patience=seconds_to_wait,
-            budget=WAIT_BUDGET,
+            budget=WAIT_BUDGET if opening.patient else 0.0,
             allowance=allowance,
             sleep=sleep,
         )
@@ -286,5 +199,8 @@ SOURCE = SourceType(
     open=lambda target, opening: closing(GithubConnection(target, opening)),
     identity="membership",
     contradiction=contradiction,
+    denied=("403", "404", "422"),
+    troubles={Trouble.DENIED: ("sso",)},
+    grants={"github": write_token},
     parallel_questions=1,  # "make requests serially" ("Best practices for using the REST API")
 )

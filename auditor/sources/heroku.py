@@ -195,7 +195,7 @@ class HerokuConnection:
             credential=in_header(lambda: opening.secret(target.token)),
             transport=opening.transport,
             patience=seconds_to_wait,
-            budget=WAIT_BUDGET,
+            budget=WAIT_BUDGET if opening.patient else 0.0,
             allowance=allowance,
             sleep=sleep,
         )

@@ -2,10 +2,36 @@
 
 from __future__ import annotations
 
+import logging
 import os
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from auditor.questions import SecretRef, SourceFailure
+
+LOG = logging.getLogger(__name__)
+
+
+class Keeper:
+    """Finds the secrets that one auditor.yaml refers to, and has each concealed from the moment it is known."""
+
+    def __init__(self, folder: Path, conceal: Callable[[str], None]) -> None:
+        self._folder = folder
+        self._conceal = conceal
+
+    def get(self, ref: SecretRef) -> str:
+        """Return a secret; `SourceFailure` where it cannot be had."""
+        value = resolve(ref, self._folder)
+        self._conceal(value)
+        return value
+
+    def conceal(self, target: str, refs: Iterable[SecretRef]) -> None:
+        """Have the secrets of a target concealed before anything is asked."""
+        for ref in refs:
+            try:
+                self.get(ref)
+            except SourceFailure as failure:
+                LOG.info("%s: %s", target, failure)  # whoever needs it says so in its answer
 
 
 def resolve(ref: SecretRef, folder: Path) -> str:

@@ -6,8 +6,10 @@ from contextlib import AbstractContextManager, closing
 from typing import TYPE_CHECKING
 
 from auditor.questions import Opening, SourceType
+from auditor.sources.aws.grants import write_policy, write_terraform
 from auditor.sources.aws.operations import OPERATIONS
 from auditor.sources.aws.target import AwsTarget, contradiction, declare, shards
+from auditor.sources.aws.troubles import DENIED, TROUBLES
 
 if TYPE_CHECKING:
     from auditor.sources.aws.connection import AwsConnection
@@ -30,4 +32,7 @@ SOURCE = SourceType(
     contradiction=contradiction,
     fan_out="ec2.describe_regions",
     shards=shards,
+    denied=DENIED,
+    troubles=TROUBLES,
+    grants={"aws": write_policy, "terraform": write_terraform},
 )

@@ -95,8 +95,8 @@ class Clients:
             failure = failure_of(error, exchange)
             if failure is None:
                 raise
-            cause = f"{failure.code}: {failure.message}"
-            raise SourceFailure("assume_role", f"{self._target.role_arn}: {cause}") from None
+            cause = f"{self._target.role_arn}: {failure.code}: {failure.message}"
+            raise SourceFailure("assume_role" if exchange.status else failure.code, cause) from None
         finally:
             client.close()
         assumed = botocore.session.get_session()

@@ -14,12 +14,15 @@ from botocore.exceptions import (
     NoCredentialsError,
     PartialCredentialsError,
     ProfileNotFound,
+    ProxyConnectionError,
     ReadTimeoutError,
+    SSLError,
 )
 
 from auditor.questions import Failure, SourceFailure
 from auditor.sources.aws.operations import AwsOperation
 from auditor.sources.aws.strict import read_xml
+from auditor.sources.aws.troubles import DENIED
 from auditor.sources.aws.wire import OK, Exchange, error_word
 
 NOT_FOUND = 404
@@ -33,8 +36,9 @@ _CODES = {
     ConnectTimeoutError: "timeout",
     ReadTimeoutError: "timeout",
     EndpointConnectionError: "unreachable",
+    ProxyConnectionError: "proxy",
+    SSLError: "tls",
 }
-_DENIALS = ("AccessDenied", "UnauthorizedOperation", "403")
 
 
 def is_absent(error: Exception, exchange: Exchange) -> bool:
@@ -77,7 +81,7 @@ def _refusal(error: ClientError, exchange: Exchange) -> Failure:
 
 
 def _needs(code: str, operation: AwsOperation) -> str:
-    return f" (needs {operation.permission})" if operation.permission and code.startswith(_DENIALS) else ""
+    return f" (needs {operation.permission})" if operation.permission and code.startswith(DENIED) else ""
 
 
 def _status(exchange: Exchange) -> str:

@@ -58,7 +58,7 @@ class AwsOperation(Operation, frozen=True, kw_only=True):
     recipe: Recipe | None = None
 
     @property
-    def actions(self) -> tuple[str, ...]:
+    def permissions(self) -> tuple[str, ...]:
         """The IAM actions that must be allowed: one for each of its calls that needs any."""
         return tuple(row.permission for row in (*self.steps, self) if row.permission)
 
@@ -145,6 +145,7 @@ _ROWS = (
         name="s3.get_bucket_versioning",
         summary="Whether a bucket keeps versions, or ever did.",
         permission="s3:GetBucketVersioning",
+        like="s3.get_bucket_tagging",
         service="s3",
         api="GetBucketVersioning",
         root="VersioningConfiguration",
@@ -156,6 +157,7 @@ _ROWS = (
         name="s3.get_bucket_lifecycle_configuration",
         summary="When the objects of one bucket expire.",
         permission="s3:GetLifecycleConfiguration",
+        like="s3.get_bucket_tagging",
         service="s3",
         api="GetBucketLifecycleConfiguration",
         root="LifecycleConfiguration",
@@ -169,6 +171,7 @@ _ROWS = (
         name="s3.get_bucket_encryption",
         summary="How a bucket encrypts new objects by default.",
         permission="s3:GetEncryptionConfiguration",
+        like="s3.get_bucket_tagging",
         service="s3",
         api="GetBucketEncryption",
         root="ServerSideEncryptionConfiguration",

@@ -6,8 +6,10 @@ from contextlib import AbstractContextManager, closing
 from typing import TYPE_CHECKING
 
 from auditor.questions import Opening, SourceType
+from auditor.sources.postgres.grants import write_sql
 from auditor.sources.postgres.operations import OPERATIONS
 from auditor.sources.postgres.target import PostgresTarget, contradiction, declare
+from auditor.sources.postgres.troubles import DENIED, TROUBLES
 
 if TYPE_CHECKING:
     from auditor.sources.postgres.connection import PostgresConnection
@@ -28,4 +30,7 @@ SOURCE = SourceType(
     open=connect,
     identity="sql.identity",
     contradiction=contradiction,
+    denied=DENIED,
+    troubles=TROUBLES,
+    grants={"postgres": write_sql},
 )

@@ -22,6 +22,7 @@ from auditor.sources.postgres.password_kdf import (
     summary_statement,
 )
 from auditor.sources.postgres.target import CaTrust, PostgresTarget
+from auditor.sources.postgres.troubles import code_of
 
 IDENTITY = """\
 SELECT json_build_object(
@@ -121,7 +122,7 @@ class SqlSession:
                 self.close()  # whatever state it is in, the next question starts anew
                 if deadline.passed:
                     raise SourceFailure("timeout", "the server fell silent, so we hung up") from None
-                raise SourceFailure(error.sqlstate or "connection", _words(error)) from None
+                raise SourceFailure(error.sqlstate or code_of(str(error)), _words(error)) from None
             except BaseException:
                 self.close()
                 raise
