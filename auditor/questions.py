@@ -129,7 +129,8 @@ class SourceType(msgspec.Struct, frozen=True, kw_only=True):
     target without any secret; `contradiction` compares that declaration with the identity the system itself proved, and
     says what differs (None: the right target); `fan_out` is the operation whose answer names the region shards, read by
     `shards`. `denied` are how the codes of failures begin that mean a missing permission, and `grants` how to give
-    what is needed, by the name of a format (`auditor permissions --format`).
+    what is needed, by the name of a format (`auditor permissions --format`). `example` are the settings that a new
+    auditor.yaml begins with, beside those that are required.
     """
 
     name: str
@@ -144,6 +145,7 @@ class SourceType(msgspec.Struct, frozen=True, kw_only=True):
     parallel_questions: int = 8
     denied: tuple[str, ...] = ()
     grants: Mapping[str, Grant] = MappingProxyType({})
+    example: Mapping[str, JSON] = {}
 
 
 class Need(msgspec.Struct, frozen=True, kw_only=True):

@@ -70,17 +70,17 @@ class Accepted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Params(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`table` (schema.name) and `column`: where the passwords are.
+    """`table` (schema.name) and `column`: where the passwords are; `min_bits`: the least length of a digest.
 
     `function` (schema.name) is the published function that counts them for a role that may not read the table; without
-    it the role reads the column itself.
+    it the role reads the column itself. `accept`: the functions that are accepted, each with its least cost.
     """
 
-    table: Annotated[str, msgspec.Meta(pattern=r"^[^.]+\.[^.]+$")]
-    column: Annotated[str, msgspec.Meta(min_length=1)]
-    function: Annotated[str, msgspec.Meta(pattern=r"^[^.]+\.[^.]+$")] | None = None
-    accept: Accepted
-    min_bits: Positive
+    table: Annotated[str, msgspec.Meta(pattern=r"^[^.]+\.[^.]+$", examples=["public.users"])]
+    column: Annotated[str, msgspec.Meta(min_length=1, examples=["password"])]
+    function: Annotated[str, msgspec.Meta(pattern=r"^[^.]+\.[^.]+$", examples=["audit.password_kdf"])] | None = None
+    accept: Annotated[Accepted, msgspec.Meta(examples=[{"pbkdf2_sha256": {"iterations": 600_000}}])]
+    min_bits: Annotated[Positive, msgspec.Meta(examples=[256])]
 
 
 def collect(params: Params, database: Source) -> Iterator[Subject]:

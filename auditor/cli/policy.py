@@ -1,4 +1,4 @@
-"""`auditor policy`: validate policy packs, print their JSON Schema."""
+"""`auditor policy`: lay out, validate and compare policy packs, print their JSON Schema."""
 
 from __future__ import annotations
 
@@ -7,10 +7,15 @@ from pathlib import Path
 
 import click
 
+from auditor.cli import policy_new
+
 
 @click.group(name="policy")
 def group() -> None:
-    """Validate policies, print their schema."""
+    """Lay out, validate and compare policies, print their schema."""
+
+
+group.add_command(policy_new.command)
 
 
 @group.command()

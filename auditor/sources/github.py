@@ -46,9 +46,14 @@ OWNER = f"{NEEDED}; of an owner of the organization"
 
 
 class GithubTarget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A GitHub organization, by its login. `token` belongs to an owner of it."""
+    """A GitHub organization. `organization` is its login; `base_url`: of GitHub Enterprise Server, ending in /api/v3.
 
-    organization: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$")]
+    `token` belongs to an owner of the organization: GitHub shows others less, and says so with 200.
+    """
+
+    organization: Annotated[
+        str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$", examples=["your-organization"])
+    ]
     base_url: str = "https://api.github.com"
     token: SecretRef
 

@@ -12,6 +12,7 @@ from auditor.model import JSON, Unproven
 from auditor.questions import RegionShards, SecretRef
 
 Region = Annotated[str, msgspec.Meta(pattern=r"^[a-z]{2,}(-[a-z]+)+-\d+$")]
+ROLE = "arn:aws:iam::123456789012:role/auditor"
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -19,20 +20,23 @@ class Regions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Look only at these of the enabled regions, and say why; the others are printed in the scope."""
 
     only: Annotated[list[Region], msgspec.Meta(min_length=1)]
-    reason: Annotated[str, msgspec.Meta(min_length=1)]
+    reason: Annotated[str, msgspec.Meta(min_length=1, examples=["the others are disabled by an SCP"])]
 
 
 class AwsTarget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An AWS account. Credentials come from boto3's usual chain (environment, profile, instance role).
 
-    `role_arn` is assumed first where given; `home_region` is asked for what is not regional; `max_attempts` counts the
-    first try too.
+    `account_id`: its 12 digits, in quotes; `role_arn` is assumed first where given; `external_id`: a secret for roles
+    whose trust policy asks for one; `endpoint_url`: something else that speaks AWS, http:// only on loopback;
+    `home_region` is asked for what is not regional; `max_attempts`: for each call, the first one included.
     """
 
-    account_id: Annotated[str, msgspec.Meta(pattern=r"^\d{12}$")]
-    role_arn: Annotated[str, msgspec.Meta(pattern=r"^arn:[\w-]+:iam::\d{12}:role/.+$")] | None = None
+    account_id: Annotated[str, msgspec.Meta(pattern=r"^\d{12}$", examples=["123456789012"])]
+    role_arn: Annotated[str, msgspec.Meta(pattern=r"^arn:[\w-]+:iam::\d{12}:role/.+$", examples=[ROLE])] | None = None
     external_id: SecretRef | None = None
-    endpoint_url: Annotated[str, msgspec.Meta(pattern=r"^https?://.+$")] | None = None
+    endpoint_url: Annotated[str, msgspec.Meta(pattern=r"^https?://.+$", examples=["http://127.0.0.1:5000"])] | None = (
+        None
+    )
     regions: Regions | None = None
     home_region: Region = "us-east-1"
     max_attempts: Annotated[int, msgspec.Meta(ge=1, le=20)] = 5

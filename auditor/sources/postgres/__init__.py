@@ -28,4 +28,5 @@ SOURCE = SourceType(
     open=connect,
     identity="sql.identity",
     contradiction=contradiction,
+    example={"password": {"env": "POSTGRES_PASSWORD"}},
 )

@@ -17,34 +17,35 @@ Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
 class CaTrust(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Trust the certificate authorities in a PEM file, and no others."""
 
-    ca: Name
+    ca: Annotated[Name, msgspec.Meta(examples=["certificates/server-ca.pem"])]
 
 
 class CertificateFiles(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The client certificate that was issued to the auditor's user, and its key (PEM files)."""
 
-    cert: Name
-    key: Name
+    cert: Annotated[Name, msgspec.Meta(examples=["certificates/auditor.crt"])]
+    key: Annotated[Name, msgspec.Meta(examples=["certificates/auditor.key"])]
 
 
 class Endpoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A further door to the same database: a proxy, a pooler, a replica."""
 
-    host: Name
+    host: Annotated[Name, msgspec.Meta(examples=["pooler.example.com"])]
     port: Port = 5432
 
 
 class PostgresTarget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A PostgreSQL database. `host` and `port` are its first endpoint; every endpoint is probed.
 
-    `trust` says how its clients verify the server: a file of authorities, the system's store, or none (then it is not
-    verified here either, and the report advises against it). `timeout` is in seconds, for each question.
+    `dbname` and `user`: the database, and the role to sign in with. `trust` says how its clients verify the server: a
+    file of authorities, the system's store, or none (then it is not verified here either, and the report advises
+    against it). `endpoints`: further doors to the same database. `timeout` is in seconds, for each question.
     """
 
-    host: Name
+    host: Annotated[Name, msgspec.Meta(examples=["db.example.com"])]
     port: Port = 5432
-    dbname: Name
-    user: Name
+    dbname: Annotated[Name, msgspec.Meta(examples=["app"])]
+    user: Annotated[Name, msgspec.Meta(examples=["auditor"])]
     password: SecretRef | None = None
     trust: CaTrust | Literal["system", "none"] = "system"
     client_certificate: CertificateFiles | None = None
