@@ -7,7 +7,8 @@ between backticks; an example in `msgspec.Meta(examples=[…])`, or it follows f
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import msgspec
 from msgspec import inspect
@@ -20,13 +21,6 @@ SECRET = "{env: NAME} or {file: PATH}, never the secret itself"  # noqa: S105 - 
 PLAUSIBLE = ("example", "https://www.example.com", "123456789012", "public.example", "us-east-1", "1")
 """Texts to try where a pattern wants a certain form."""
 _CLAUSE = re.compile(r"(?<=[.;])\s+")
-_ALIKE: dict[type[inspect.Type], JSON] = {
-    inspect.AnyType: "example",
-    inspect.BoolType: True,
-    inspect.TimeDeltaType: "P1D",
-    inspect.DateType: "2026-11-23",
-    inspect.DateTimeType: "2026-11-23T12:00:00Z",
-}
 
 
 class NoExample(Exception):
@@ -49,8 +43,8 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
 def fields(struct: type[msgspec.Struct]) -> Iterator[Field]:
     """Yield the members of a struct, in their order."""
     for field in _info(struct).fields:
-        default = None if field.default is inspect.NODEFAULT else field.default
-        if field.default_factory is not inspect.NODEFAULT:
+        default = None if field.default is msgspec.NODEFAULT else field.default
+        if field.default_factory is not msgspec.NODEFAULT:
             default = field.default_factory()
         yield Field(
             name=field.encode_name,
@@ -63,37 +57,52 @@ def fields(struct: type[msgspec.Struct]) -> Iterator[Field]:
 
 def example(kind: inspect.Type, name: str) -> JSON:
     """Return something that fits a type, as it would be written; `name` is what a secret's variable is called after."""
-    if isinstance(kind, inspect.Metadata):
-        found = (kind.extra_json_schema or {}).get("examples")
-        return found[0] if found else example(kind.type, name)
-    if isinstance(kind, inspect.StructType):
-        if kind.cls is SecretRef:
-            return {"env": re.sub(r"\W+", "_", name).upper()}
-        return {one.encode_name: example(one.type, f"{name}_{one.encode_name}") for one in kind.fields if one.required}
-    if isinstance(kind, inspect.UnionType):
-        return example(next(one for one in kind.types if not isinstance(one, inspect.NoneType)), name)
-    if isinstance(kind, inspect.CollectionType):
-        return [example(kind.item_type, name)]
-    if isinstance(kind, inspect.DictType):
-        return {example(kind.key_type, name): example(kind.value_type, name)}
-    if isinstance(kind, inspect.LiteralType):
-        return kind.values[0]
-    if isinstance(kind, inspect.EnumType):
-        return msgspec.to_builtins(next(iter(kind.cls)))
-    if isinstance(kind, inspect.IntType | inspect.FloatType):
-        return 1 if kind.ge is None else kind.ge
-    if isinstance(kind, inspect.StrType):
-        return _text(kind.pattern)
-    if type(kind) in _ALIKE:
-        return _ALIKE[type(kind)]
+    for base in type(kind).__mro__:
+        if base in _EXAMPLES:
+            return _EXAMPLES[base](kind, name)
     raise NoExample(type(kind).__name__)
 
 
-def _text(pattern: str | None) -> str:
+def _of_metadata(kind: inspect.Metadata, name: str) -> JSON:
+    found = (kind.extra_json_schema or {}).get("examples")
+    return found[0] if found else example(kind.type, name)
+
+
+def _of_struct(kind: inspect.StructType, name: str) -> JSON:
+    if kind.cls is SecretRef:
+        return {"env": re.sub(r"\W+", "_", name).upper()}
+    return {one.encode_name: example(one.type, f"{name}_{one.encode_name}") for one in kind.fields if one.required}
+
+
+def _of_union(kind: inspect.UnionType, name: str) -> JSON:
+    return example(next(one for one in kind.types if not isinstance(one, inspect.NoneType)), name)
+
+
+def _of_text(kind: inspect.StrType, name: str) -> str:
+    del name
     for text in PLAUSIBLE:
-        if pattern is None or re.search(pattern, text):
+        if kind.pattern is None or re.search(kind.pattern, text):
             return text
-    raise NoExample(f"a text of the form {pattern}")
+    raise NoExample(f"no text of the form {kind.pattern} could be made up")
+
+
+_EXAMPLES: Mapping[type, Callable[[Any, str], JSON]] = {
+    inspect.Metadata: _of_metadata,
+    inspect.StructType: _of_struct,
+    inspect.UnionType: _of_union,
+    inspect.CollectionType: lambda kind, name: [example(kind.item_type, name)],
+    inspect.DictType: lambda kind, name: {example(kind.key_type, name): example(kind.value_type, name)},
+    inspect.LiteralType: lambda kind, _: kind.values[0],
+    inspect.EnumType: lambda kind, _: msgspec.to_builtins(next(iter(kind.cls))),
+    inspect.IntType: lambda kind, _: 1 if kind.ge is None else kind.ge,
+    inspect.FloatType: lambda kind, _: 1.0 if kind.ge is None else kind.ge,
+    inspect.StrType: _of_text,
+    inspect.BoolType: lambda *_: True,
+    inspect.AnyType: lambda *_: "example",
+    inspect.TimeDeltaType: lambda *_: "P1D",
+    inspect.DateType: lambda *_: "2026-11-23",
+    inspect.DateTimeType: lambda *_: "2026-11-23T12:00:00Z",
+}
 
 
 def prose(struct: type[msgspec.Struct]) -> str:
@@ -104,7 +113,7 @@ def prose(struct: type[msgspec.Struct]) -> str:
 
 
 def _meaning(struct: type[msgspec.Struct], name: str) -> str:
-    """Return what the docstring of a struct says of a member: the clause that names it, up to the end of its sentence."""
+    """Return what the docstring of a struct says of a member: the clause that names it, to its sentence's end."""
     names = [field.encode_name for field in _info(struct).fields]
     said: list[str] = []
     for clause in _clauses(struct):

@@ -16,7 +16,19 @@ from auditor.policy_rules import Selectors
 from auditor.results import Criterion, Reference
 from auditor.yamlfile import Document, convert, in_order, read
 
-__all__ = ["Claim", "Pack", "Place", "Policy", "Selectors", "Test", "criteria_of", "find_files", "json_schema", "load"]
+__all__ = [
+    "Claim",
+    "Pack",
+    "Place",
+    "Policy",
+    "Quote",
+    "Selectors",
+    "Test",
+    "criteria_of",
+    "find_files",
+    "json_schema",
+    "load",
+]
 
 Text = Annotated[str, msgspec.Meta(pattern=r"\S", description="text that says something")]
 Id = Annotated[
@@ -91,21 +103,26 @@ class WaiverRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class Cuec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A duty of the customer, without which a control does not work."""
+    """A duty of the customer, without which a control does not work. `quotes`: the published words that say so."""
 
     id: Id
     statement: Text
     criteria: list[Text]
     claims: list[Text] = []
+    quotes: list[Text] | msgspec.UnsetType = msgspec.UNSET
 
 
 class SubserviceOrganization(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A vendor whose controls are carved out, and what is assumed of them (CSOCs)."""
+    """A vendor whose controls are carved out, and what is assumed of them (CSOCs).
+
+    `quotes`: published words that speak of the vendor's controls only.
+    """
 
     name: Text
     services: Text
     controls: list[Text]
     criteria: list[Text]
+    quotes: list[Text] | msgspec.UnsetType = msgspec.UNSET
 
 
 class RegisterRows(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -113,6 +130,13 @@ class RegisterRows(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     cuecs: list[Cuec] = []
     subservice_organizations: list[SubserviceOrganization] = []
+
+
+class NotClaim(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Published words that claim nothing about security, and why that is so: `auditor policy coverage` passes them."""
+
+    quote: Text
+    reason: Text
 
 
 class Pack(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -125,6 +149,7 @@ class Pack(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     claims: Annotated[list[Claim], msgspec.Meta(min_length=1)]
     waivers: list[WaiverRow] = []
     registers: RegisterRows = RegisterRows()
+    not_claims: list[NotClaim] = []
 
 
 class Place(NamedTuple):
@@ -134,15 +159,29 @@ class Place(NamedTuple):
     line: int
 
 
+class Quote(msgspec.Struct, frozen=True):
+    """Published words that a row of a pack is about: a claim's statement, a duty's or vendor's quote, or no claim.
+
+    `row` is the id of the claim or CUEC, the name of the vendor, or the reason why it is no claim.
+    """
+
+    pack: str
+    role: Literal["claim", "cuec", "subservice", "not_claim"]
+    row: str
+    text: str
+    place: Place
+
+
 class Policy(msgspec.Struct, frozen=True):
     """All files of a pack; `files` maps each file's name to its text, to be copied into the run as it is.
 
-    `places` says where each claim begins, by its id.
+    `places` says where each claim begins, by its id; `quotes` are all published words that the pack names.
     """
 
     packs: tuple[Pack, ...]
     files: dict[str, str]
     places: dict[str, Place] = {}
+    quotes: tuple[Quote, ...] = ()
 
     def claims(self) -> Iterator[tuple[Pack, Claim]]:
         """Every claim, with the file it stands in."""
@@ -173,6 +212,7 @@ def load(path: Path, checks: Mapping[str, Check], selectors: Selectors | None = 
     packs: list[Pack] = []
     files: dict[str, str] = {}
     places: dict[str, Place] = {}
+    quotes: list[Quote] = []
     problems: list[Problem] = []
     for file in find_files(path):
         document, found = read(file)
@@ -185,15 +225,33 @@ def load(path: Path, checks: Mapping[str, Check], selectors: Selectors | None = 
                 packs.append(pack)
                 files[file.name] = document.text
                 places |= _places(document, pack)
+                quotes += _quotes(document, pack)
     problems += rules.problems(documents, checks, selectors)
     if problems:
         raise UsageError(*in_order(problems))
-    return Policy(tuple(packs), files, places)
+    return Policy(tuple(packs), files, places, tuple(quotes))
 
 
 def _places(document: Document, pack: Pack) -> dict[str, Place]:
     places = (document.place(("claims", index)) for index in range(len(pack.claims)))
     return {claim.id: Place(document.file, place.line) for claim, place in zip(pack.claims, places, strict=True)}
+
+
+def _quotes(document: Document, pack: Pack) -> Iterator[Quote]:
+    def place(*steps: str | int) -> Place:
+        return Place(document.file, document.place(steps).line)
+
+    for index, claim in enumerate(pack.claims):
+        yield Quote(pack.id, "claim", claim.id, claim.statement, place("claims", index, "statement"))
+    for index, duty in enumerate(pack.registers.cuecs):
+        for number, text in enumerate(duty.quotes or ()):
+            yield Quote(pack.id, "cuec", duty.id, text, place("registers", "cuecs", index, "quotes", number))
+    for index, vendor in enumerate(pack.registers.subservice_organizations):
+        for number, text in enumerate(vendor.quotes or ()):
+            where = place("registers", "subservice_organizations", index, "quotes", number)
+            yield Quote(pack.id, "subservice", vendor.name, text, where)
+    for index, row in enumerate(pack.not_claims):
+        yield Quote(pack.id, "not_claim", row.reason, row.quote, place("not_claims", index, "quote"))
 
 
 def json_schema(checks: Collection[Check]) -> dict[str, Any]:

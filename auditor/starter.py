@@ -23,9 +23,12 @@ from auditor.questions import SourceType
 from auditor.wording import one_of, or_known, quoted
 
 WIDTH = 80
+_NOTHING: tuple[JSON, ...] = (None, "", [], {}, ())
 LONGEST = 80
 """Characters of a claim's or a test's id."""
-IGNORED = "# evidence names your systems, and keys open them: neither belongs here\nreports/\nsecrets/\n*.key\n*.pem\n.env\n"
+IGNORED = (
+    "# evidence names your systems, and keys open them: neither belongs here\nreports/\nsecrets/\n*.key\n*.pem\n.env\n"
+)
 SETTINGS_HEAD = """\
 # yaml-language-server: $schema=policies/auditor.schema.json
 #
@@ -145,8 +148,8 @@ def _pack(organization: str, kind: str, checks: Sequence[Check], today: str) -> 
 def _claim(check: Check, params: Mapping[str, JSON], *, explain: bool) -> Iterator[str]:
     """One claim with one test; what each of its keys means is said in the first claim of a file."""
 
-    def say(text: str, indent: str = "    ") -> Iterator[str]:
-        return _prose(text, indent) if explain else iter(())
+    def say(text: str, indent: str = "    ") -> list[str]:
+        return _prose(text, indent) if explain else []
 
     yield f"  - id: {_slug(check.id, LONGEST)}"
     yield from say("the words of your page; […] stands for words left out")
@@ -185,14 +188,11 @@ def _claim(check: Check, params: Mapping[str, JSON], *, explain: bool) -> Iterat
     yield "        cadence: P1D"
     yield "        max_age: P1D"
     defaults = [field.name for field in fields.fields(check.params) if field.default not in _NOTHING]
-    if values := {**{name: None for name in defaults}, **params}:
+    if values := {**dict.fromkeys(defaults), **params}:
         yield "        params:"
         yield from _members(check.params, params, check.id, " " * 10, active=tuple(values))
     else:
         yield "        params: {}"
-
-
-_NOTHING = (None, "", [], {}, ())
 
 
 def _values(struct: type[msgspec.Struct], example: Mapping[str, JSON], name: str) -> dict[str, JSON]:

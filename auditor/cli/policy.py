@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from auditor.cli import policy_new
+from auditor.cli import policy_coverage, policy_new
 
 
 @click.group(name="policy")
@@ -16,6 +16,7 @@ def group() -> None:
 
 
 group.add_command(policy_new.command)
+group.add_command(policy_coverage.command)
 
 
 @group.command()
