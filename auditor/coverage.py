@@ -24,8 +24,13 @@ State = Literal["covered", "changed", "uncovered", "apart"]
 Fate = Literal["found", "changed", "vanished"]
 
 GAP = re.compile(r"\[\s*(?:…|\.\.\.)\s*\]")
-ALIKE = 0.6
-"""Least share of words in common for a sentence to be what became of a quote."""
+ALIKE = 0.5
+"""Least share in common for a sentence to be what became of a quote: of the quote, and of both."""
+COMMON = frozenset((
+    "a", "an", "and", "are", "as", "at", "be", "by", "for", "from", "in", "is", "it", "its", "of", "on", "or", "our",
+    "that", "the", "their", "these", "this", "to", "us", "we", "with", "you", "your",
+))  # fmt: skip
+"""Words that say little: they count a quarter of the others when sentences are likened."""
 _APOSTROPHES = "'\u2018\u2019\u02bc"
 _NO_APOSTROPHES = str.maketrans("", "", _APOSTROPHES)
 _WORD = re.compile(rf"\w+(?:[.{_APOSTROPHES}]\w+)*|[%+<>=\u2264\u2265\u2260\u00b1\u00d7$\u20ac\u00a3&@\u00b0]")
@@ -188,8 +193,10 @@ def _nearest(
     wanted = [fragment for fragment in fragments if fragment]
     for number, candidate in enumerate(words):
         windows = [_window(fragment, candidate) for fragment in wanted]
-        length = sum(len(fragment) + len(window) for fragment, (window, _) in zip(wanted, windows, strict=True))
-        alike = 2 * sum(common for _, common in windows) / length if length else 0.0
+        whole = sum(map(_weight, wanted))
+        weight = whole + sum(_weight(candidate[one.start : one.stop]) for one, _ in windows)
+        shared = sum(common for _, common in windows)
+        alike = 2 * shared / weight if shared >= ALIKE * whole and weight else 0.0
         if alike > best:
             best, nearest = alike, number
     if best < ALIKE:
@@ -204,23 +211,27 @@ def _nearest(
     return Trace(quote, "changed", there, " […] ".join(changes)), nearest
 
 
-def _window(fragment: Sequence[_Word], candidate: Sequence[_Word]) -> tuple[range, int]:
-    """Return the part of a sentence that a fragment resembles most, and how many words they have in common."""
+def _weight(words: Sequence[_Word]) -> float:
+    return sum(0.25 if word.norm in COMMON else 1.0 for word in words)
+
+
+def _window(fragment: Sequence[_Word], candidate: Sequence[_Word]) -> tuple[range, float]:
+    """Return the part of a sentence that a fragment resembles most, and the weight of the words in common."""
     matcher = difflib.SequenceMatcher(
         None, [word.norm for word in fragment], [word.norm for word in candidate], autojunk=False
     )
     blocks = [block for block in matcher.get_matching_blocks() if block.size]
-    best, window, common = 0.0, range(0), 0
+    best, window, common = 0.0, range(0), 0.0
     for first in range(len(blocks)):
         for last in range(first, len(blocks)):
             chosen = blocks[first : last + 1]
             start, end = chosen[0].b, chosen[-1].b + chosen[-1].size
-            size = sum(block.size for block in chosen)
-            alike = 2 * size / (len(fragment) + end - start)
+            shared = sum(_weight(candidate[block.b : block.b + block.size]) for block in chosen)
+            alike = 2 * shared / (_weight(fragment) + _weight(candidate[start:end]))
             if alike > best:
                 start -= _reach(candidate, start, -1, chosen[0].a)
                 end += _reach(candidate, end, 1, len(fragment) - chosen[-1].a - chosen[-1].size)
-                best, window, common = alike, range(start, end), size
+                best, window, common = alike, range(start, end), shared
     return window, common
 
 

@@ -25,8 +25,8 @@ Kind = Literal["sentence", "question", "heading", "link"]
 
 MARKUP = (".html", ".htm", ".xhtml")
 SKIPPED = frozenset((
-    "head", "title", "script", "style", "noscript", "template", "svg", "math", "nav", "iframe", "object", "canvas", "audio",
-    "video", "picture", "img", "input", "select", "textarea", "del", "s", "strike",
+    "head", "title", "script", "style", "noscript", "template", "svg", "math", "nav", "iframe", "object", "canvas",
+    "audio", "video", "picture", "img", "input", "select", "textarea", "del", "s", "strike",
 ))  # fmt: skip
 NAVIGATION = frozenset(("navigation", "menu", "menubar", "toolbar", "tablist", "search"))
 """Values of `role` that say the same as `<nav>`, or that what follows are controls."""
@@ -143,13 +143,21 @@ def _blocks(html: str | bytes) -> Iterator[tuple[str, Kind]]:
 
     text: list[str] = []
     kinds: list[Kind] = []
-    for piece in _pieces(BeautifulSoup(html, "html.parser")):
+    for piece in _pieces(BeautifulSoup(_decoded(html), "html.parser")):
         if piece is not None:
             text.append(piece[0])
             kinds += [piece[1]] if piece[0].strip() else []
         elif text:
             yield "".join(text), _kind(kinds)
             text, kinds = [], []
+
+
+def _decoded(html: str | bytes) -> str | bytes:
+    """Return text where it is UTF-8, whatever it says of itself; else the parser finds out what it is."""
+    try:
+        return html if isinstance(html, str) else html.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return html
 
 
 def _kind(kinds: list[Kind]) -> Kind:

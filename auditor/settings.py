@@ -158,10 +158,12 @@ def json_schema(sources: Mapping[str, SourceType]) -> dict[str, Any]:
     common = definitions.pop(_name(entry))
     entries = []
     for kind, reference in zip(kinds, shapes, strict=True):
-        shape = definitions.pop(_name(reference))
+        shape = definitions[_name(reference)]
         properties = {**common["properties"], "type": {"const": kind.name}, **shape["properties"]}
         required = [*common["required"], *shape["required"]]
         entries.append({**shape, "properties": properties, "required": required})
+    for reference in shapes:
+        definitions.pop(_name(reference), None)  # two kinds may have the same shape
     if "SecretRef" in definitions:
         definitions["SecretRef"] |= {"minProperties": 1, "maxProperties": 1}
     outer = definitions.pop(_name(file))

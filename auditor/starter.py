@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 import yaml
@@ -22,6 +22,7 @@ from auditor.policy_rules import CRITERIA
 from auditor.questions import SourceType
 from auditor.wording import one_of, or_known, quoted
 
+_NOT_LAID_OUT = (fields.NoExample, msgspec.ValidationError)
 WIDTH = 80
 _NOTHING: tuple[JSON, ...] = (None, "", [], {}, ())
 LONGEST = 80
@@ -82,9 +83,11 @@ def lay_out(
         "policies/policy.schema.json": _json(policy.json_schema(list(checks.values()))),
         ".gitignore": IGNORED,
     }
-    for name, found in by_type.items():
-        if found:
-            files[f"{pack}/{_slug(name)}.yaml"] = _text(_pack(organization, name, found, today))
+    packs = {name: _pack(organization, name, found, today) for name, found in by_type.items()}
+    files |= {f"{pack}/{_slug(name)}.yaml": text for name, text in packs.items() if text}
+    if not any(packs.values()):
+        names = one_of(check.id for found in by_type.values() for check in found)
+        raise UsageError(Problem(f"no test by {names} could be laid out: auditor checks tells what their params are"))
     return Starter(files, pack)
 
 
@@ -101,16 +104,18 @@ def _refuse_unknown(types: Sequence[str], sources: Mapping[str, SourceType]) -> 
 def _settings(organization: str, kinds: Sequence[SourceType]) -> Iterator[str]:
     yield f"{SETTINGS_HEAD}organization: {_yaml(organization)}"
     yield ""
-    yield "targets:"
-    for kind in kinds:
+    targets = [list(_target(kind)) for kind in kinds]
+    is_any = any(not line.strip().startswith("#") for target in targets for line in target)
+    yield "targets:" if is_any else "targets: []"
+    for target in targets:
         yield ""
-        yield from _target(kind)
+        yield from target
 
 
 def _target(kind: SourceType) -> Iterator[str]:
     try:
         values = _values(kind.settings, kind.example, kind.name)
-    except (fields.NoExample, msgspec.ValidationError) as error:
+    except _NOT_LAID_OUT as error:
         yield from _prose(f"A target of type {kind.name} could not be laid out ({error}): see the README.", "  ")
         return
     yield from _prose(fields.prose(kind.settings), "  ")
@@ -121,7 +126,22 @@ def _target(kind: SourceType) -> Iterator[str]:
     yield from _members(kind.settings, values, kind.name, "    ", active=())
 
 
-def _pack(organization: str, kind: str, checks: Sequence[Check], today: str) -> Iterator[str]:
+def _pack(organization: str, kind: str, checks: Sequence[Check], today: str) -> str:
+    """Return one policy file, empty where it would hold no claim."""
+    claims: list[str] = []
+    explained = False
+    for check in checks:
+        try:
+            values = _values(check.params, check.example, check.id)
+        except _NOT_LAID_OUT as error:
+            claims += _prose(f"A test by {check.id} could not be laid out ({error}): auditor checks tells more.", "  ")
+            continue
+        claims += [*_claim(check, values, explain=not explained), ""]
+        explained = True
+    return _text([*_head(organization, kind, today), *claims]) if explained else ""
+
+
+def _head(organization: str, kind: str, today: str) -> Iterator[str]:
     yield f"{PACK_HEAD % kind}id: {_slug(organization)}-{_slug(kind)}"
     yield from _prose("the question on your page that these claims answer", "")
     yield f"title: {_yaml(f'How is {kind} secured?')}"
@@ -133,16 +153,6 @@ def _pack(organization: str, kind: str, checks: Sequence[Check], today: str) -> 
     yield f"  retrieved: {_yaml(today)}"
     yield ""
     yield "claims:"
-    explained = False
-    for check in checks:
-        try:
-            values = _values(check.params, check.example, check.id)
-        except (fields.NoExample, msgspec.ValidationError) as error:
-            yield from _prose(f"A test by {check.id} could not be laid out ({error}): auditor checks tells more.", "  ")
-            continue
-        yield from _claim(check, values, explain=not explained)
-        explained = True
-        yield ""
 
 
 def _claim(check: Check, params: Mapping[str, JSON], *, explain: bool) -> Iterator[str]:
@@ -251,7 +261,7 @@ def _slug(text: str, longest: int = 41) -> str:
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).lstrip("-0123456789")[:longest].strip("-") or "pack"
 
 
-def _text(lines: Iterator[str]) -> str:
+def _text(lines: Iterable[str]) -> str:
     return "\n".join(lines).rstrip("\n") + "\n"
 
 

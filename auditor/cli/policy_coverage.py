@@ -90,7 +90,7 @@ def _show(found: Coverage, reference: Reference) -> None:
     if told_apart:
         say("")
         say("Headings and links, which are not compared; one may be a claim:")
-        say(" | ".join(passage.text for passage in told_apart), "  ")
+        say("  " + " | ".join(passage.text for passage in told_apart), "  ")
     missing = [trace for trace in found.traces if trace.fate != "found"]
     if missing:
         say("")
