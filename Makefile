@@ -13,7 +13,7 @@ demo: $(VENV)/.sandbox ## Start the broken demo world, audit it, show the claims
 	$(BIN)/auditor demo --world broken --fail-on never
 
 test: $(VENV)/.dev ## Lint, types, import contracts and all tests but the long ones
-	@.ci/system-packages postgresql chromium
+	@.ci/system-packages postgresql chromium zsh fish
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports

@@ -18,9 +18,12 @@ from types import FrameType
 from typing import NoReturn
 
 import click
+from click.shell_completion import CompletionItem
 
 from auditor import __version__
 
+COMPLETE = "_AUDITOR_COMPLETE"
+"""The variable in which the scripts of `auditor completion` ask what may come next."""
 USAGE, EVIDENCE, INTERNAL, INTERRUPTED, TERMINATED = 2, 4, 70, 130, 143
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
@@ -28,8 +31,9 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "demo": ("auditor.cli.demo:command", "Start a demo world on loopback and audit it."),
     "evaluate": ("auditor.cli.evaluate:command", "Judge a stored run again, offline."),
     "report": ("auditor.cli.report:command", "Write the reports of a stored run again."),
-    "policy": ("auditor.cli.policy:group", "Validate policies, print their schema."),
+    "policy": ("auditor.cli.policy:group", "Lay out, validate and compare policies, print their schema."),
     "checks": ("auditor.cli.checks:command", "List the checks and what they prove."),
+    "completion": ("auditor.cli.completion:command", "Print the script that makes a shell complete."),
 }
 """Each command, where it lives and what it does: help must not import what it only lists."""
 
@@ -62,6 +66,11 @@ class LazyGroup(click.Group):
 
             ctx.fail(f"there is no command {quoted(args[0])}{did_you_mean(args[0], COMMANDS)}")
         return super().resolve_command(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
+        """Offer the commands without importing them, and the options."""
+        found = [CompletionItem(name, help=text) for name, (_, text) in COMMANDS.items() if name.startswith(incomplete)]
+        return [*found, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without importing them."""
@@ -115,6 +124,10 @@ def guarded(call: Callable[[], object]) -> int:
 
 
 def _carry_out() -> object:
+    if instruction := os.environ.get(COMPLETE):
+        from auditor.cli.completing import complete
+
+        return complete(auditor, instruction)
     result = auditor.main(prog_name="auditor", standalone_mode=False)
     sys.stdout.flush()
     return result

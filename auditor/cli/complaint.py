@@ -8,8 +8,6 @@ import textwrap
 
 import click
 
-from auditor.wording import harmless
-
 
 def complain(*lines: str) -> None:
     """Print lines on stderr: what is wrong, one line each; on a terminal the continued ones are indented."""
@@ -23,6 +21,8 @@ def say(line: str, indent: str = "") -> None:
 
 
 def _print(line: str, indent: str, *, err: bool) -> None:
+    from auditor.wording import harmless
+
     text = harmless(line)
     if (sys.stderr if err else sys.stdout).isatty() and len(text) > (width := shutil.get_terminal_size().columns):
         begin = text[: len(text) - len(text.lstrip())]

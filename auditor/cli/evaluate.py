@@ -6,11 +6,11 @@ from pathlib import Path
 
 import click
 
-from auditor.cli import options
+from auditor.cli import completing, options
 
 
 @click.command(name="evaluate")
-@click.argument("run", type=options.ExistingFolder)
+@click.argument("run", type=options.ExistingFolder, shell_complete=completing.runs)
 @click.option(
     "-o",
     "--output",

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from auditor.cli import completing
+
 if TYPE_CHECKING:
     from auditor.results import Head
 
@@ -32,6 +34,7 @@ formats = click.option(
     metavar="NAMES",
     default="json,html",
     show_default=True,
+    shell_complete=completing.formats,
     help="Reports to write, comma-separated.",
 )
 workers = click.option(

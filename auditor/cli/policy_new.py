@@ -10,6 +10,8 @@ from pathlib import Path
 
 import click
 
+from auditor.cli import completing
+
 NEXT = (
     "auditor policy validate {pack} -c auditor.yaml",
     "auditor policy coverage page.html --policies {pack}",
@@ -25,6 +27,7 @@ NEXT = (
     "types",
     multiple=True,
     metavar="TYPE",
+    shell_complete=completing.types,
     help="A type of system to look at, such as aws or postgres (repeatable; default: all that a check reads).",
 )
 @click.option("--organization", metavar="NAME", help="As it is printed in reports (default: the folder's name).")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 import click
 
-from auditor.cli import options
+from auditor.cli import completing, options
 
 EXIT_CODES = """\
 \b
@@ -19,6 +19,18 @@ Exit codes:
   70   internal error, or the output cannot be written
   130  interrupted (143: terminated); the segments closed so far stay
 """
+
+
+def _only(kind: str, offered: completing.Completer) -> Callable[[click.decorators.FC], click.decorators.FC]:
+    """Return the option that selects one kind of thing by its id."""
+    return click.option(
+        f"--{kind}",
+        f"{kind}s",
+        multiple=True,
+        metavar="ID",
+        shell_complete=offered,
+        help=f"Only this {kind} (repeatable).",
+    )
 
 
 @click.command(name="run", epilog=EXIT_CODES)
@@ -36,10 +48,10 @@ Exit codes:
 @options.formats
 @options.workers
 @options.fail_on
-@click.option("--claim", "claims", multiple=True, metavar="ID", help="Only this claim (repeatable).")
-@click.option("--test", "tests", multiple=True, metavar="ID", help="Only this test (repeatable).")
-@click.option("--check", "checks", multiple=True, metavar="ID", help="Only this check (repeatable).")
-@click.option("--target", "targets", multiple=True, metavar="ID", help="Only this target (repeatable).")
+@_only("claim", completing.claims)
+@_only("test", completing.tests)
+@_only("check", completing.checks)
+@_only("target", completing.targets)
 @options.verbose
 @options.no_color
 def command(
