@@ -14,7 +14,8 @@ from auditor.checking import Check
 from auditor.model import JSON, Problem, Severity, UsageError
 from auditor.policy_rules import Selectors
 from auditor.results import Criterion, Reference
-from auditor.yamlfile import Document, convert, in_order, read
+from auditor.wording import unreadable
+from auditor.yamlfile import Document, convert, in_order, is_other, read
 
 __all__ = [
     "Claim",
@@ -30,6 +31,8 @@ __all__ = [
     "load",
 ]
 
+SUFFIXES = (".yaml", ".yml")
+A_PACK = "a policy pack is a folder of YAML files, or one of them (auditor policy new FOLDER lays one out)"
 Text = Annotated[str, msgspec.Meta(pattern=r"\S", description="text that says something")]
 Id = Annotated[
     str,
@@ -194,16 +197,27 @@ class Policy(msgspec.Struct, frozen=True):
 
 def find_files(path: Path) -> list[Path]:
     """Return the policy files of a pack: the file itself, or every YAML file in the folder, sorted."""
-    if not path.exists():
-        raise UsageError(Problem("there is no such file or folder; name a policy pack with --policies", str(path)))
-    if not path.is_dir():
+    try:
+        inside = sorted(path.iterdir())
+    except NotADirectoryError:
         return [path]
-    files = sorted(file for suffix in ("yaml", "yml") for file in path.glob(f"[!.]*.{suffix}"))
+    except FileNotFoundError:
+        raise UsageError(Problem(f"there is no such file or folder; {_hint(path.parent)}", str(path))) from None
+    except OSError as error:
+        raise UsageError(Problem(unreadable(error), str(path))) from None
+    files = [file for file in inside if file.suffix in SUFFIXES and not file.name.startswith(".")]
     if not files:
-        below = sorted(f"{folder}/" for folder in path.iterdir() if folder.is_dir() and any(folder.glob("*.y*ml")))
-        hint = f"; did you mean {below[0]}?" if below else "; name a policy pack with --policies"
-        raise UsageError(Problem(f"holds no policy file (*.yaml){hint}", str(path)))
+        raise UsageError(Problem(f"holds no policy file (*.yaml); {_hint(path)}", str(path)))
     return files
+
+
+def _hint(folder: Path) -> str:
+    """Return which pack may have been meant: the first one in a folder."""
+    try:
+        below = sorted(one for one in folder.iterdir() if any(one.glob("[!.]*.y*ml")))
+    except OSError:
+        below = []
+    return f"did you mean {below[0]}/?" if below else A_PACK
 
 
 def load(path: Path, checks: Mapping[str, Check], selectors: Selectors | None = None) -> Policy:
@@ -217,7 +231,10 @@ def load(path: Path, checks: Mapping[str, Check], selectors: Selectors | None = 
     for file in find_files(path):
         document, found = read(file)
         problems += found
-        if document is not None and document.data is not None:
+        if document is not None and is_other(document, "targets", "claims"):
+            said = "is a settings file, for it has targets and no claims; name it with -c"
+            problems.append(Problem(said, document.file))
+        elif document is not None and document.data is not None:
             documents.append(document)
             pack, found = convert(document, Pack)
             problems += found

@@ -297,8 +297,8 @@ def test_hostile_pages_command_no_terminal(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("nowhere.html",), "nowhere.html: cannot be read: No such file or directory; save the page and name its file"),
-        ((".",), ".: cannot be read: Is a directory; save the page and name its file"),
+        (("nowhere.html",), "nowhere.html: there is no such file; save the page and name its file"),
+        ((".",), ".: cannot be read: Is a directory; name a file, not its folder"),
         (("-",), "the page on stdin: holds no sentence"),
         (("-", "--policies", "nowhere"), "nowhere: there is no such file or folder"),
     ],

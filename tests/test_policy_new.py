@@ -330,7 +330,7 @@ def test_what_was_begun_is_taken_back_where_it_cannot_be_finished(
 ) -> None:
     long = "x" * (os.pathconf(tmp_path, "PC_NAME_MAX") + 1)
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(Exception, match=r"cannot write .*: File name too long; choose another folder"):
+    with pytest.raises(OSError, match="File name too long"):
         policy_new._write(tmp_path, {"a": "text", "b/c": "text", long: "text"})
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 

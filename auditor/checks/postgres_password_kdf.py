@@ -15,6 +15,7 @@ from auditor.answers import Answer
 from auditor.checking import Check, Source, Subject
 from auditor.model import Basis, Resource, Unproven, Verdict, failed, not_applicable, passed
 
+Qualified = Annotated[str, msgspec.Meta(pattern=r"^[^.]+\.[^.]+$", description="a name with its schema: schema.name")]
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 OWASP: Mapping[str, tuple[Mapping[str, int], ...]] = {
     "argon2id": tuple(
@@ -76,9 +77,9 @@ class Params(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     it the role reads the column itself. `accept`: the functions that are accepted, each with its least cost.
     """
 
-    table: Annotated[str, msgspec.Meta(pattern=r"^[^.]+\.[^.]+$", examples=["public.users"])]
+    table: Annotated[Qualified, msgspec.Meta(examples=["public.users"])]
     column: Annotated[str, msgspec.Meta(min_length=1, examples=["password"])]
-    function: Annotated[str, msgspec.Meta(pattern=r"^[^.]+\.[^.]+$", examples=["audit.password_kdf"])] | None = None
+    function: Annotated[Qualified, msgspec.Meta(examples=["audit.password_kdf"])] | None = None
     accept: Annotated[Accepted, msgspec.Meta(examples=[{"pbkdf2_sha256": {"iterations": 600_000}}])]
     min_bits: Annotated[Positive, msgspec.Meta(examples=[256])]
 

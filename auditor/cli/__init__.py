@@ -109,8 +109,7 @@ def guarded(call: Callable[[], object]) -> int:
     try:
         result = call()
     except click.ClickException as error:
-        error.show()
-        return USAGE
+        return _refuse(error)
     except (KeyboardInterrupt, click.Abort):
         return _stopped("interrupted", INTERRUPTED)
     except Terminated:
@@ -156,6 +155,16 @@ def _stopped(how: str, code: int) -> int:
         signal.signal(number, signal.SIG_IGN)  # once is enough
     click.echo(f"{how}: the segments closed so far stay", err=True)
     return code
+
+
+def _refuse(error: click.ClickException) -> int:
+    """Print what click says of a wrong command line, its long lines wrapped as all others."""
+    from auditor.cli.complaint import complain
+
+    shown = io.StringIO()
+    error.show(shown)
+    complain(*shown.getvalue().splitlines())
+    return USAGE
 
 
 def _explain(error: Exception) -> int:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import textwrap
+from typing import TextIO
 
 import click
+
+DEFAULT = 80
+"""Columns, where a terminal does not say how many it has."""
 
 
 def complain(*lines: str) -> None:
@@ -20,11 +25,17 @@ def say(line: str, indent: str = "") -> None:
     _print(line, indent, err=False)
 
 
+def _columns(terminal: TextIO) -> int:
+    """Return the width of a terminal; COLUMNS counts, and stdout may be something else than stderr."""
+    return shutil.get_terminal_size((0, 0)).columns or os.get_terminal_size(terminal.fileno()).columns or DEFAULT
+
+
 def _print(line: str, indent: str, *, err: bool) -> None:
     from auditor.wording import harmless
 
     text = harmless(line)
-    if (sys.stderr if err else sys.stdout).isatty() and len(text) > (width := shutil.get_terminal_size().columns):
+    stream = sys.stderr if err else sys.stdout
+    if stream.isatty() and len(text) > (width := _columns(stream)):
         begin = text[: len(text) - len(text.lstrip())]
         text = textwrap.fill(
             text.lstrip(), width, initial_indent=begin, subsequent_indent=indent,

@@ -26,13 +26,13 @@ class Fish(FishComplete):
 
 
 @click.command(name="completion", epilog=INSTALL)
-@click.argument("shell", type=click.Choice(SHELLS), required=False)
+@click.argument("shell", type=click.Choice(SHELLS), metavar="SHELL", required=False)
 @click.pass_context
 def command(context: click.Context, shell: str | None) -> int:
     """Print the script that makes a shell complete.
 
-    It completes commands, options, choices, and the ids of your checks, claims, tests and targets. Without SHELL this
-    text is printed.
+    SHELL is bash, zsh or fish; without it this text is printed. Completed are commands, options, choices, and the ids
+    of your checks, claims, tests and targets.
     """
     from auditor.cli import auditor
 

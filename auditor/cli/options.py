@@ -16,12 +16,26 @@ if TYPE_CHECKING:
 
 FAIL_ON = ("unproven", "refuted", "never")
 REFUTED, UNPROVEN = 1, 3
-ExistingFolder = click.Path(exists=True, file_okay=False, path_type=Path)
+AnyPath = click.Path(path_type=Path, readable=False)
+"""Whatever is wrong with what is there, the one who reads it says it better than click."""
+
+
+class _RunFolder(click.Path):
+    def convert(self, value: str | Path, param: click.Parameter | None, ctx: click.Context | None) -> Path:  # type: ignore[override]
+        path = Path(value)
+        if not path.is_dir():
+            what = "is a file" if path.is_file() else "does not exist"
+            self.fail(f"{value} {what}; a run is a folder such as reports/<run id>", param, ctx)
+        return path
+
+
+RunFolder = _RunFolder()
+"""An existing folder, which is to be that of a run."""
 
 output = click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path),
+    type=AnyPath,
     metavar="FOLDER",
     default=Path("reports"),
     show_default=True,
@@ -51,7 +65,7 @@ verbose = click.option("-v", "--verbose", count=True, help="More on stderr; twic
 no_color = click.option("--no-color", is_flag=True, help="No colours (also: NO_COLOR).")
 policies = click.option(
     "--policies",
-    type=click.Path(path_type=Path),
+    type=AnyPath,
     default=Path("policies/explo"),
     show_default=True,
     help="A policy pack: a folder of YAML files, or one file.",

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from auditor.cli import policy_coverage, policy_new
+from auditor.cli import options, policy_coverage, policy_new
+from auditor.cli.complaint import say
 
 
 @click.group(name="policy")
@@ -20,11 +21,11 @@ group.add_command(policy_coverage.command)
 
 
 @group.command()
-@click.argument("path", type=click.Path(path_type=Path), default=Path("policies/explo"))
+@click.argument("path", type=options.AnyPath, default=Path("policies/explo"))
 @click.option(
     "-c",
     "--config",
-    type=click.Path(path_type=Path),
+    type=options.AnyPath,
     metavar="FILE",
     help="The settings too: then the targets of tests must exist.",
 )
@@ -41,7 +42,7 @@ def validate(path: Path, config: Path | None) -> int:
     pack = inputs.read(config, path, checks, plugins.sources())[1] if config else policy.load(path, checks)
     claims, tests = len(list(pack.claims())), len(list(pack.tests()))
     counts = ", ".join((counted(len(pack.files), "file"), counted(claims, "claim"), counted(tests, "test")))
-    click.echo(f"{path}: {counts}: valid" + ("" if config else "; targets not compared (name the settings with -c)"))
+    say(f"{path}: {counts}: valid" + ("" if config else "; targets not compared (name the settings with -c)"))
     return 0
 
 

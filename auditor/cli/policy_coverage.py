@@ -67,6 +67,7 @@ def command(page: str, policies: Path, source: str, form: str) -> int:
 
 def _read(page: str) -> bytes:
     from auditor.model import Problem, UsageError
+    from auditor.wording import unreadable
 
     try:
         if page == STDIN:
@@ -74,8 +75,10 @@ def _read(page: str) -> bytes:
         else:
             with Path(page).open("rb") as handle:
                 raw = handle.read(MOST_BYTES + 1)
+    except FileNotFoundError:
+        raise UsageError(Problem("there is no such file; save the page and name its file", page)) from None
     except OSError as error:
-        raise UsageError(Problem(f"cannot be read: {error.strerror}; save the page and name its file", page)) from None
+        raise UsageError(Problem(unreadable(error), page)) from None
     if len(raw) > MOST_BYTES:
         raise UsageError(Problem(f"is larger than {MOST_BYTES:,} bytes", page))
     return raw

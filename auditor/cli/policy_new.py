@@ -5,12 +5,11 @@ from __future__ import annotations
 import datetime as dt
 import shlex
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 
 import click
 
-from auditor.cli import completing
+from auditor.cli import completing, options
 
 NEXT = (
     "auditor policy validate {pack} -c auditor.yaml",
@@ -21,7 +20,7 @@ NEXT = (
 
 
 @click.command(name="new")
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("folder", type=options.AnyPath)
 @click.option(
     "--type",
     "types",
@@ -38,14 +37,18 @@ def command(folder: Path, types: tuple[str, ...], organization: str | None) -> i
     stay unproven until your own published words stand in them. Nothing that exists is overwritten.
     """
     from auditor import plugins, starter
+    from auditor.model import AuditorError
 
     name = organization if organization is not None else folder.resolve().name or "example"
     if not name.strip() or not name.isprintable():
         raise click.BadParameter("must be a name that can be printed on one line", param_hint="--organization")
     today = dt.datetime.now(dt.UTC).date().isoformat()
     laid_out = starter.lay_out(name, types, today, plugins.checks(), plugins.sources())
-    _refuse_to_overwrite(folder, laid_out.files)
-    _write(folder, laid_out.files)
+    try:
+        _refuse_to_overwrite(folder, laid_out.files)
+        _write(folder, laid_out.files)
+    except OSError as error:
+        raise AuditorError(f"cannot write {error.filename}: {error.strerror}; choose another folder") from None
     for file in laid_out.files:
         click.echo(folder / file)
     click.echo(f"\nPut your own values into auditor.yaml and {laid_out.pack}/, then:")
@@ -74,20 +77,17 @@ def _refuse_to_overwrite(folder: Path, files: Mapping[str, str]) -> None:
 
 def _write(folder: Path, files: Mapping[str, str]) -> None:
     """Write all files, or none: what was begun is taken back."""
-    from auditor.model import AuditorError
-
     written: list[Path] = []
     try:
         for file, text in files.items():
             path = folder / file
             path.parent.mkdir(parents=True, exist_ok=True)
-            with suppress(FileNotFoundError):
-                if path.stat().st_size == 0:
-                    path.unlink()
+            if path.exists():
+                path.unlink()  # it is empty
             with path.open("x", encoding="utf-8") as handle:
                 written.append(path)
                 handle.write(text)
-    except OSError as error:
+    except OSError:
         for path in written:
             path.unlink()
-        raise AuditorError(f"cannot write {path}: {error.strerror}; choose another folder") from None
+        raise

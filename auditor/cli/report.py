@@ -10,11 +10,11 @@ from auditor.cli import completing, options
 
 
 @click.command(name="report")
-@click.argument("run", type=options.ExistingFolder, shell_complete=completing.runs)
+@click.argument("run", type=options.RunFolder, shell_complete=completing.runs)
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path),
+    type=options.AnyPath,
     metavar="FOLDER",
     required=True,
     help="An empty folder for the reports.",

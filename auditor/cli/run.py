@@ -37,7 +37,7 @@ def _only(kind: str, offered: completing.Completer) -> Callable[[click.decorator
 @click.option(
     "-c",
     "--config",
-    type=click.Path(path_type=Path),
+    type=options.AnyPath,
     metavar="FILE",
     default=Path("auditor.yaml"),
     show_default=True,

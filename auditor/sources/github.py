@@ -45,15 +45,23 @@ NEEDED = "fine-grained token: Members: read; classic token: read:org"
 OWNER = f"{NEEDED}; of an owner of the organization"
 
 
+Login = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$",
+        description="a login on GitHub: letters, digits, - and _",
+        examples=["your-organization"],
+    ),
+]
+
+
 class GithubTarget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A GitHub organization. `organization` is its login; `base_url`: of GitHub Enterprise Server, ending in /api/v3.
 
     `token` belongs to an owner of the organization: GitHub shows others less, and says so with 200.
     """
 
-    organization: Annotated[
-        str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$", examples=["your-organization"])
-    ]
+    organization: Login
     base_url: str = "https://api.github.com"
     token: SecretRef
 
