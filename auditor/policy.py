@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import difflib
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
@@ -14,7 +15,7 @@ from auditor.checking import Check
 from auditor.model import JSON, Problem, Severity, UsageError
 from auditor.policy_rules import Selectors
 from auditor.results import Criterion, Reference
-from auditor.wording import unreadable
+from auditor.wording import one_of, unreadable
 from auditor.yamlfile import Document, convert, in_order, is_other, read
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "load",
 ]
 
+MOST_HINTS = 3
 SUFFIXES = (".yaml", ".yml")
 A_PACK = "a policy pack is a folder of YAML files, or one of them (auditor policy new FOLDER lays one out)"
 Text = Annotated[str, msgspec.Meta(pattern=r"\S", description="text that says something")]
@@ -202,7 +204,9 @@ def find_files(path: Path) -> list[Path]:
     except NotADirectoryError:
         return [path]
     except FileNotFoundError:
-        raise UsageError(Problem(f"there is no such file or folder; {_hint(path.parent)}", str(path))) from None
+        raise UsageError(
+            Problem(f"there is no such file or folder; {_hint(path.parent, path.name)}", str(path))
+        ) from None
     except OSError as error:
         raise UsageError(Problem(unreadable(error), str(path))) from None
     files = [file for file in inside if file.suffix in SUFFIXES and not file.name.startswith(".")]
@@ -211,13 +215,16 @@ def find_files(path: Path) -> list[Path]:
     return files
 
 
-def _hint(folder: Path) -> str:
-    """Return which pack may have been meant: the first one in a folder."""
+def _hint(folder: Path, wrong: str = "") -> str:
+    """Return which packs there are in a folder, or which of them may have been meant."""
     try:
-        below = sorted(one for one in folder.iterdir() if any(one.glob("[!.]*.y*ml")))
+        packs = {one.name: f"{one}/" for one in sorted(folder.iterdir()) if any(one.glob("[!.]*.y*ml"))}
     except OSError:
-        below = []
-    return f"did you mean {below[0]}/?" if below else A_PACK
+        packs = {}
+    if not packs:
+        return A_PACK
+    close = difflib.get_close_matches(wrong, packs, n=1) if wrong else list(packs)
+    return f"did you mean {packs[close[0]]}?" if close else f"there is {one_of(list(packs.values())[:MOST_HINTS])}"
 
 
 def load(path: Path, checks: Mapping[str, Check], selectors: Selectors | None = None) -> Policy:
