@@ -143,6 +143,7 @@ def test_every_command_option_and_id_is_offered(folder: Path) -> None:
     assert offered("auditor ", folder) == [f"plain,{name}" for name in COMMANDS]
     assert offered("auditor completion ", folder) == ["plain,bash", "plain,zsh", "plain,fish"]
     assert {"plain,new", "plain,validate", "plain,coverage", "plain,schema"} == set(offered("auditor policy ", folder))
+    assert offered("auditor --", folder) == ["plain,--version", "plain,--help"]
     assert "plain,--check" in offered("auditor run --", folder)
     assert offered("auditor run --check ", folder) == [f"plain,{name}" for name in sorted(plugins.checks())]
     assert offered("auditor run --format ", folder) == [f"plain,{name}" for name in sorted(plugins.reports())]
@@ -173,6 +174,27 @@ def test_what_cannot_be_read_offers_nothing_and_says_nothing(text: str, tmp_path
     assert offered("auditor run --policies nowhere --claim ", tmp_path) == []
     assert offered("auditor run --target ", tmp_path) == []
     assert offered("auditor rnu --", tmp_path) == []
+
+
+NOISY = """\
+import sys
+import msgspec
+from auditor.checks.github_mfa import CHECK
+print("hello", file=sys.stderr)
+{more}
+CHECK = msgspec.structs.replace(CHECK, id="noisy")
+"""
+
+
+@pytest.mark.parametrize(("more", "names"), [("", ["plain,noisy"]), ("raise SystemError", [])])
+def test_a_plug_in_cannot_disturb_what_is_typed(more: str, names: list[str], tmp_path: Path) -> None:
+    info = tmp_path / "noisy-1.0.dist-info"
+    info.mkdir()
+    (tmp_path / "noisy.py").write_text(NOISY.format(more=more))
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: noisy\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[auditor.checks]\nx = noisy:CHECK\n")
+    path = os.pathsep.join([str(tmp_path), environment()["PYTHONPATH"]])
+    assert offered("auditor run --check noi", tmp_path, PYTHONPATH=path) == names
 
 
 def test_an_unknown_instruction_is_answered_with_nothing(tmp_path: Path) -> None:

@@ -154,6 +154,13 @@ def test_a_vanished_quote_resembles_nothing(there: str) -> None:
     assert (found.fate, found.nearest, found.difference) == ("vanished", "", "")
 
 
+def test_a_page_of_which_every_sentence_has_a_row_is_not_complete_while_a_quote_is_missing() -> None:
+    found = compared("We lock.", "we lock", "Amazon manages the keys")
+    assert [one.state for one in found.passages] == ["covered"]
+    assert [one.fate for one in found.traces] == ["found", "vanished"]
+    assert not found.complete
+
+
 @pytest.mark.parametrize("empty", ["…", "[…]", "--", "[...] […]"])
 def test_a_quote_without_a_word_covers_nothing(empty: str) -> None:
     found = compared("We lock.", empty)
