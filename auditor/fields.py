@@ -79,8 +79,8 @@ def _of_union(kind: inspect.UnionType, name: str) -> JSON:
 
 
 def _of_text(kind: inspect.StrType, name: str) -> str:
-    del name
-    for text in PLAUSIBLE:
+    is_url = name.lower().endswith("url")
+    for text in sorted(PLAUSIBLE, key=lambda text: is_url and not text.startswith("https:")):
         if kind.pattern is None or re.search(kind.pattern, text):
             return text
     raise NoExample(f"no text of the form {kind.pattern} could be made up")
