@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol
 import msgspec
 
 from auditor.answers import Answer, Listing, Record
-from auditor.model import Basis, Citation, Resource, Verdict
+from auditor.model import JSON, Basis, Citation, Resource, Verdict
 
 Shard = Literal["target", "account", "region"]
 
@@ -90,7 +90,8 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
     can be asked, so that what an audit needs to be allowed, and costs at least, is known beforehand.
     `population` says in words what the population is and where it comes from, `proves` what a pass shows, and
     `cannot_prove` the limits of the method: all three are printed beside every result. A `time_based` check compares
-    dates, so it is an error where the target's clock and ours differ.
+    dates, so it is an error where the target's clock and ours differ. `criteria` and `example` are what a new policy
+    begins with: the Trust Services Criteria that its claims usually bear on, and params beside those that are required.
     """
 
     id: str
@@ -105,6 +106,8 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
     proves: str
     cannot_prove: tuple[str, ...]
     time_based: bool = False
+    criteria: tuple[str, ...] = ("CC6.1",)
+    example: Mapping[str, JSON] = {}
 
     @property
     def target_type(self) -> str:

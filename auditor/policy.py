@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import difflib
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
@@ -15,10 +16,26 @@ from auditor.model import JSON, Problem, Severity, UsageError
 from auditor.policy_rules import Selectors
 from auditor.results import Criterion, Reference
 from auditor.schemas import published
-from auditor.yamlfile import Document, convert, in_order, read
+from auditor.wording import one_of, unreadable
+from auditor.yamlfile import Document, convert, in_order, is_other, read
 
-__all__ = ["Claim", "Pack", "Place", "Policy", "Selectors", "Test", "criteria_of", "find_files", "json_schema", "load"]
+__all__ = [
+    "Claim",
+    "Pack",
+    "Place",
+    "Policy",
+    "Quote",
+    "Selectors",
+    "Test",
+    "criteria_of",
+    "find_files",
+    "json_schema",
+    "load",
+]
 
+MOST_HINTS = 3
+SUFFIXES = (".yaml", ".yml")
+A_PACK = "a policy pack is a folder of YAML files, or one of them (auditor policy new FOLDER lays one out)"
 Text = Annotated[str, msgspec.Meta(pattern=r"\S", description="text that says something")]
 Id = Annotated[
     str,
@@ -92,21 +109,26 @@ class WaiverRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class Cuec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A duty of the customer, without which a control does not work."""
+    """A duty of the customer, without which a control does not work. `quotes`: the published words that say so."""
 
     id: Id
     statement: Text
     criteria: list[Text]
     claims: list[Text] = []
+    quotes: list[Text] | msgspec.UnsetType = msgspec.UNSET
 
 
 class SubserviceOrganization(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A vendor whose controls are carved out, and what is assumed of them (CSOCs)."""
+    """A vendor whose controls are carved out, and what is assumed of them (CSOCs).
+
+    `quotes`: published words that speak of the vendor's controls only.
+    """
 
     name: Text
     services: Text
     controls: list[Text]
     criteria: list[Text]
+    quotes: list[Text] | msgspec.UnsetType = msgspec.UNSET
 
 
 class RegisterRows(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -114,6 +136,13 @@ class RegisterRows(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     cuecs: list[Cuec] = []
     subservice_organizations: list[SubserviceOrganization] = []
+
+
+class NotClaim(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Published words that claim nothing about security, and why that is so: `auditor policy coverage` passes them."""
+
+    quote: Text
+    reason: Text
 
 
 class Pack(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -126,6 +155,7 @@ class Pack(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     claims: Annotated[list[Claim], msgspec.Meta(min_length=1)]
     waivers: list[WaiverRow] = []
     registers: RegisterRows = RegisterRows()
+    not_claims: list[NotClaim] = []
 
 
 class Place(NamedTuple):
@@ -135,15 +165,29 @@ class Place(NamedTuple):
     line: int
 
 
+class Quote(msgspec.Struct, frozen=True):
+    """Published words that a row of a pack is about: a claim's statement, a duty's or vendor's quote, or no claim.
+
+    `row` is the id of the claim or CUEC, the name of the vendor, or the reason why it is no claim.
+    """
+
+    pack: str
+    role: Literal["claim", "cuec", "subservice", "not_claim"]
+    row: str
+    text: str
+    place: Place
+
+
 class Policy(msgspec.Struct, frozen=True):
     """All files of a pack; `files` maps each file's name to its text, to be copied into the run as it is.
 
-    `places` says where each claim begins, by its id.
+    `places` says where each claim begins, by its id; `quotes` are all published words that the pack names.
     """
 
     packs: tuple[Pack, ...]
     files: dict[str, str]
     places: dict[str, Place] = {}
+    quotes: tuple[Quote, ...] = ()
 
     def claims(self) -> Iterator[tuple[Pack, Claim]]:
         """Every claim, with the file it stands in."""
@@ -156,16 +200,32 @@ class Policy(msgspec.Struct, frozen=True):
 
 def find_files(path: Path) -> list[Path]:
     """Return the policy files of a pack: the file itself, or every YAML file in the folder, sorted."""
-    if not path.exists():
-        raise UsageError(Problem("there is no such file or folder; name a policy pack with --policies", str(path)))
-    if not path.is_dir():
+    try:
+        inside = sorted(path.iterdir())
+    except NotADirectoryError:
         return [path]
-    files = sorted(file for suffix in ("yaml", "yml") for file in path.glob(f"[!.]*.{suffix}"))
+    except FileNotFoundError:
+        raise UsageError(
+            Problem(f"there is no such file or folder; {_hint(path.parent, path.name)}", str(path))
+        ) from None
+    except OSError as error:
+        raise UsageError(Problem(unreadable(error), str(path))) from None
+    files = [file for file in inside if file.suffix in SUFFIXES and not file.name.startswith(".")]
     if not files:
-        below = sorted(f"{folder}/" for folder in path.iterdir() if folder.is_dir() and any(folder.glob("*.y*ml")))
-        hint = f"; did you mean {below[0]}?" if below else "; name a policy pack with --policies"
-        raise UsageError(Problem(f"holds no policy file (*.yaml){hint}", str(path)))
+        raise UsageError(Problem(f"holds no policy file (*.yaml); {_hint(path)}", str(path)))
     return files
+
+
+def _hint(folder: Path, wrong: str = "") -> str:
+    """Return which packs there are in a folder, or which of them may have been meant."""
+    try:
+        packs = {one.name: f"{one}/" for one in sorted(folder.iterdir()) if any(one.glob("[!.]*.y*ml"))}
+    except OSError:
+        packs = {}
+    if not packs:
+        return A_PACK
+    close = difflib.get_close_matches(wrong, packs, n=1) if wrong else list(packs)
+    return f"did you mean {packs[close[0]]}?" if close else f"there is {one_of(list(packs.values())[:MOST_HINTS])}"
 
 
 def load(path: Path, checks: Mapping[str, Check], selectors: Selectors | None = None) -> Policy:
@@ -174,11 +234,15 @@ def load(path: Path, checks: Mapping[str, Check], selectors: Selectors | None = 
     packs: list[Pack] = []
     files: dict[str, str] = {}
     places: dict[str, Place] = {}
+    quotes: list[Quote] = []
     problems: list[Problem] = []
     for file in find_files(path):
         document, found = read(file)
         problems += found
-        if document is not None and document.data is not None:
+        if document is not None and is_other(document, "targets", "claims"):
+            said = "is a settings file, for it has targets and no claims; name it with -c"
+            problems.append(Problem(said, document.file))
+        elif document is not None and document.data is not None:
             documents.append(document)
             pack, found = convert(document, Pack)
             problems += found
@@ -186,15 +250,33 @@ def load(path: Path, checks: Mapping[str, Check], selectors: Selectors | None = 
                 packs.append(pack)
                 files[file.name] = document.text
                 places |= _places(document, pack)
+                quotes += _quotes(document, pack)
     problems += rules.problems(documents, checks, selectors)
     if problems:
         raise UsageError(*in_order(problems))
-    return Policy(tuple(packs), files, places)
+    return Policy(tuple(packs), files, places, tuple(quotes))
 
 
 def _places(document: Document, pack: Pack) -> dict[str, Place]:
     places = (document.place(("claims", index)) for index in range(len(pack.claims)))
     return {claim.id: Place(document.file, place.line) for claim, place in zip(pack.claims, places, strict=True)}
+
+
+def _quotes(document: Document, pack: Pack) -> Iterator[Quote]:
+    def place(*steps: str | int) -> Place:
+        return Place(document.file, document.place(steps).line)
+
+    for index, claim in enumerate(pack.claims):
+        yield Quote(pack.id, "claim", claim.id, claim.statement, place("claims", index, "statement"))
+    for index, duty in enumerate(pack.registers.cuecs):
+        for number, text in enumerate(duty.quotes or ()):
+            yield Quote(pack.id, "cuec", duty.id, text, place("registers", "cuecs", index, "quotes", number))
+    for index, vendor in enumerate(pack.registers.subservice_organizations):
+        for number, text in enumerate(vendor.quotes or ()):
+            where = place("registers", "subservice_organizations", index, "quotes", number)
+            yield Quote(pack.id, "subservice", vendor.name, text, where)
+    for index, row in enumerate(pack.not_claims):
+        yield Quote(pack.id, "not_claim", row.reason, row.quote, place("not_claims", index, "quote"))
 
 
 def json_schema(checks: Collection[Check]) -> dict[str, Any]:

@@ -41,6 +41,7 @@ TESTS = (*CLAIMS, "tests", None)
 WAIVERS = ("waivers", None)
 CUECS = ("registers", "cuecs", None)
 SUBSERVICES = ("registers", "subservice_organizations", None)
+NOT_CLAIMS = ("not_claims", None)
 
 
 class Selectors(msgspec.Struct, frozen=True):
@@ -70,6 +71,7 @@ def problems(
         yield from _unknown(documents, place, "criterion", CRITERIA)
     yield from _unknown(documents, (*WAIVERS, "test"), "test", tests)
     yield from _unknown(documents, (*CUECS, "claims", None), "claim", claims)
+    yield from _disclaimed(documents)
 
 
 def required_params(check: Check) -> list[str]:
@@ -100,6 +102,17 @@ def _unknown(
     for document, path, name in _texts(documents, *steps):
         if name not in known:
             yield document.problem(f"unknown {what} {quoted(name)}{did_you_mean(name, known)}", path)
+
+
+def _disclaimed(documents: Sequence[Document]) -> Iterator[Problem]:
+    """Refuse a sentence that is said to be a claim, and to be none."""
+    statements = {
+        " ".join(text.split()): f"{document.file}:{document.place(path).line}"
+        for document, path, text in _texts(documents, *CLAIMS, "statement")
+    }
+    for document, path, text in _texts(documents, *NOT_CLAIMS, "quote"):
+        if place := statements.get(" ".join(text.split())):
+            yield document.problem(f"quote: is the statement of a claim, at {place}: it cannot be both", path)
 
 
 def _source(document: Document) -> Iterator[Problem]:

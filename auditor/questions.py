@@ -153,7 +153,8 @@ class SourceType(msgspec.Struct, frozen=True, kw_only=True):
     says what differs (None: the right target); `fan_out` is the operation whose answer names the region shards, read by
     `shards`. `denied` are how the codes of failures begin that mean a missing permission, `troubles` those that mean
     something else than the words that all sources share, and `grants` how to give what is needed, by the name of a
-    format (`auditor permissions --format`), the most usual one first.
+    format (`auditor permissions --format`), the most usual one first. `example` are the settings that a new
+    auditor.yaml begins with, beside those that are required.
     """
 
     name: str
@@ -169,6 +170,7 @@ class SourceType(msgspec.Struct, frozen=True, kw_only=True):
     denied: tuple[str, ...] = ()
     troubles: Mapping[Trouble, tuple[str, ...]] = MappingProxyType({})
     grants: Mapping[str, Grant] = MappingProxyType({})
+    example: Mapping[str, JSON] = {}
 
 
 class Need(msgspec.Struct, frozen=True, kw_only=True):

@@ -143,7 +143,7 @@ def _decode(path: Path) -> EvidenceStatement:
     try:
         return msgspec.json.decode(path.read_bytes(), type=EvidenceStatement)
     except OSError as error:
-        raise EvidenceError(f"{path}: cannot be read: {error.strerror}") from None
+        raise EvidenceError(f"{path}: cannot be read: {error.strerror}; is {path.parent} a run?") from None
     except msgspec.DecodeError as error:
         raise EvidenceError(f"{path}: is not an evidence statement: {error}") from None
 

@@ -15,6 +15,8 @@ from auditor.schemas import published
 from auditor.wording import or_known, quoted
 from auditor.yamlfile import Document, Steps, check_shape, convert, in_order, walk
 
+MISSING = "there is no such file; name it with -c, or have one laid out: auditor policy new FOLDER"
+
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
     """One system to look at: its id, kind and tags, and its own settings."""
@@ -93,12 +95,12 @@ def load(path: Path, sources: Mapping[str, SourceType]) -> Settings:
 
 def read(path: Path, sources: Mapping[str, SourceType]) -> Reading:
     """Read auditor.yaml as far as it can be read."""
-    if not path.exists():
-        hint = "there is no such file; name it with -c, or see the README for how to write one"
-        return Reading(settings=None, problems=(Problem(hint, str(path)),))
-    document, problems = yamlfile.read(path)
+    document, problems = yamlfile.read(path, missing=MISSING)
     if document is None or document.data is None:
         return Reading(settings=None, problems=tuple(problems))
+    if yamlfile.is_other(document, "claims", "targets"):
+        said = "is a policy file, for it has claims and no targets; settings name the systems to look at"
+        return Reading(settings=None, problems=(Problem(said, str(path)),))
     problems += check_shape(document, File)
     entries = [(where, entry) for where, entry in walk(document.data, ("targets", None)) if isinstance(entry, dict)]
     targets: list[Target] = []
@@ -172,6 +174,8 @@ def json_schema(sources: Mapping[str, SourceType]) -> dict[str, Any]:
         properties = {**common["properties"], "type": {"const": kind.name}, **shape["properties"]}
         required = [*common["required"], *shape["required"]]
         entries.append({**shape, "properties": properties, "required": required})
+    for reference in shapes:
+        definitions.pop(_name(reference), None)  # two kinds may have the same shape
     if "SecretRef" in definitions:
         definitions["SecretRef"] |= {"minProperties": 1, "maxProperties": 1}
     outer = definitions.pop(_name(file))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import errno
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -85,6 +86,12 @@ def wrong_kind(expected: str, value: JSON) -> str:
     if expected in ("integer", "number") and isinstance(value, str) and _NUMBER.fullmatch(value):
         return f"{message}: take the quotes away"
     return message
+
+
+def unreadable(error: OSError) -> str:
+    """Say why a file or folder could not be read, and what to do about it."""
+    hints = {errno.EACCES: "; allow your account to read it", errno.EISDIR: "; name a file, not its folder"}
+    return f"cannot be read: {error.strerror}{hints.get(error.errno or 0, '')}"
 
 
 def counted(count: int, noun: str) -> str:

@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import yaml
-from yaml.composer import ComposerError
 from yaml.reader import ReaderError
 
 from auditor.model import JSON
@@ -215,17 +214,22 @@ def _compose(text: str) -> yaml.Node | None:
 
 def _in_words(error: yaml.MarkedYAMLError) -> str:
     problem = error.problem or "cannot be read"
-    if isinstance(error, ComposerError) and problem == "but found another document":
-        return "a second document (---) begins here: one file holds one"
-    if problem == "second occurrence" and error.context_mark:
-        return f"an anchor of this name was already set on line {error.context_mark.line + 1}"
-    if "undefined alias" in problem:
-        return "an alias to nothing; a text that begins with * is put in quotes"
-    if "'\\t'" in problem:
-        return "a tab: YAML is indented with spaces"
+    begun = f" on line {error.context_mark.line + 1}" if error.context_mark else ""
+    known = {
+        "but found another document": "a second document (---) begins here: one file holds one",
+        "second occurrence": f"an anchor of this name was already set{begun}",
+        "undefined alias": "an alias to nothing; a text that begins with * is put in quotes",
+        "'\\t'": "a tab: YAML is indented with spaces",
+        "found unexpected end of stream": f"a text in quotes that begins{begun} does not end",
+        "mapping values are not allowed": "a second `: ` in one line, or a key indented too far; "
+        "a text with `: ` in it is put in quotes",
+    }
+    for sign, words in known.items():
+        if sign in problem:
+            return words
     context = f" {error.context}" if error.context else ""
-    begun = f" that begins on line {error.context_mark.line + 1}" if context and error.context_mark else ""
-    return f"not YAML: {problem}{context}{begun}; look at the indentation and quotes here and just above"
+    since = f" that begins{begun}" if context and begun else ""
+    return f"not YAML: {problem}{context}{since}; look at the indentation and quotes here and just above"
 
 
 def _place(mark: yaml.Mark) -> Place:

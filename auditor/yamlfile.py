@@ -47,8 +47,11 @@ class Document:
         return self._reading.values.get(tuple(path), yamlcore.Place(1, 1))
 
 
-def read(path: Path) -> tuple[Document | None, list[Problem]]:
-    """Read a file; without a document there is one problem that says why it could not be opened or decoded."""
+def read(path: Path, *, missing: str = "") -> tuple[Document | None, list[Problem]]:
+    """Read a file; without a document there is one problem that says why it could not be opened or decoded.
+
+    `missing` is what to say where there is no such file.
+    """
     file = str(path)
     try:
         with path.open("rb") as handle:
@@ -56,13 +59,20 @@ def read(path: Path) -> tuple[Document | None, list[Problem]]:
         if len(raw) > MAX_BYTES:
             return None, [Problem(f"is larger than {MAX_BYTES:,} bytes", file)]
         document = Document(file, raw.decode("utf-8"))
-    except (OSError, ValueError) as error:
-        if isinstance(error, UnicodeDecodeError):
-            place = yamlcore.place_in(raw[: error.start].decode("utf-8"), error.start)
-            return None, [Problem("is not UTF-8 text; save it as UTF-8", file, *place)]
-        reason = error.strerror if isinstance(error, OSError) else "no such name is possible"
-        return None, [Problem(f"cannot be read: {reason}", file)]
+    except UnicodeDecodeError as error:
+        place = yamlcore.place_in(raw[: error.start].decode("utf-8"), error.start)
+        return None, [Problem("is not UTF-8 text; save it as UTF-8", file, *place)]
+    except ValueError:
+        return None, [Problem("cannot be read: no such name is possible", file)]
+    except OSError as error:
+        is_missing = isinstance(error, FileNotFoundError) and missing
+        return None, [Problem(missing if is_missing else wording.unreadable(error), file)]
     return document, document.problems
+
+
+def is_other(document: Document, theirs: str, ours: str) -> bool:
+    """Whether a file is of another kind: it has the key that only those have, and not the one that ours must have."""
+    return isinstance(document.data, dict) and theirs in document.data and ours not in document.data
 
 
 def in_order(problems: Iterable[Problem]) -> list[Problem]:

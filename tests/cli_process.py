@@ -8,7 +8,8 @@ import pty
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+import termios
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,10 +42,10 @@ def environment(**more: str) -> dict[str, str]:
     return {**kept, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error::ResourceWarning", **more}
 
 
-def auditor(*arguments: object, cwd: Path, **variables: str) -> Ended:
+def auditor(*arguments: object, cwd: Path, command: Sequence[str] = COMMAND, **variables: str) -> Ended:
     """Run a command to its end."""
     done = subprocess.run(
-        [*COMMAND, *map(str, arguments)],
+        [*command, *map(str, arguments)],
         cwd=cwd,
         env=environment(**variables),
         stdin=subprocess.DEVNULL,
@@ -55,11 +56,14 @@ def auditor(*arguments: object, cwd: Path, **variables: str) -> Ended:
     return Ended(done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
-def on_a_terminal(*arguments: object, cwd: Path, **variables: str) -> Ended:
-    """Run a command with stdout and stderr on one terminal; what it showed is `out`."""
+def on_a_terminal(
+    *arguments: object, cwd: Path, columns: int = 0, command: Sequence[str] = COMMAND, **variables: str
+) -> Ended:
+    """Run a command with stdout and stderr on one terminal (0 columns: it does not say); what it showed is `out`."""
     ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24 if columns else 0, columns))
     process = subprocess.Popen(
-        [*COMMAND, *map(str, arguments)],
+        [*command, *map(str, arguments)],
         cwd=cwd,
         env=environment(TERM="xterm-256color", **variables),
         stdin=subprocess.DEVNULL,

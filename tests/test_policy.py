@@ -324,8 +324,8 @@ def test_only_files_of_the_pack_are_read(tmp_path: Path) -> None:
 def test_a_folder_without_policies_is_told(tmp_path: Path) -> None:
     (tmp_path / "inner").mkdir()
     for path, message in (
-        (tmp_path / "no", f"{tmp_path}/no: there is no such file or folder; name a policy pack with --policies"),
-        (tmp_path, f"{tmp_path}: holds no policy file (*.yaml); name a policy pack with --policies"),
+        (tmp_path / "no", f"{tmp_path}/no: there is no such file or folder; {policy.A_PACK}"),
+        (tmp_path, f"{tmp_path}: holds no policy file (*.yaml); {policy.A_PACK}"),
     ):
         with pytest.raises(UsageError) as caught:
             policy.load(path, CHECKS)

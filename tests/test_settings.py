@@ -164,7 +164,9 @@ def test_a_mistake_in_the_frame_is_told(tmp_path: Path, text: str, problem: str)
 
 
 def test_a_missing_file_says_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="there is no such file; name it with -c, or see the README"):
+    with pytest.raises(
+        UsageError, match="there is no such file; name it with -c, or have one laid out: auditor policy new"
+    ):
         settings.load(tmp_path / "auditor.yaml", SOURCES)
 
 

@@ -221,7 +221,9 @@ def test_a_file_that_is_too_large_is_not_read(tmp_path: Path, monkeypatch: pytes
 
 
 def test_a_file_that_cannot_be_opened_is_a_problem(tmp_path: Path) -> None:
-    assert list(map(str, read(tmp_path)[1])) == [f"{tmp_path}: cannot be read: Is a directory"]
+    assert list(map(str, read(tmp_path)[1])) == [
+        f"{tmp_path}: cannot be read: Is a directory; name a file, not its folder"
+    ]
     assert list(map(str, read(tmp_path / "no")[1])) == [f"{tmp_path / 'no'}: cannot be read: No such file or directory"]
     assert [problem.message for problem in read(Path("a\0b"))[1]] == ["cannot be read: no such name is possible"]
 

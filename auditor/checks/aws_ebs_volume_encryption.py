@@ -78,4 +78,5 @@ CHECK = Check(
         "that a volume was encrypted before the time of asking",
         "that no volume is missing from the listing: EC2 offers no second count to compare it with",
     ),
+    criteria=("CC6.1", "C1.1"),
 )

@@ -18,7 +18,7 @@ from auditor.checking import Check, Source, Subject
 from auditor.checks.s3_buckets import Selection, candidates, out_of_scope
 from auditor.model import Basis, Unproven, Verdict, failed, passed
 
-Days = Annotated[int, msgspec.Meta(ge=1)]
+Days = Annotated[int, msgspec.Meta(ge=1, examples=[7])]
 PARTIAL = {"Tag": dict, "Tags": list, "ObjectSizeGreaterThan": int, "ObjectSizeLessThan": int}
 KNOWN = {
     "/Filter": {"Prefix", "And", *PARTIAL},
@@ -35,7 +35,7 @@ class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     buckets: Selection
     max_days: Annotated[Days, msgspec.Meta(examples=[7])]
-    prefix: str = ""
+    prefix: Annotated[str, msgspec.Meta(examples=["exports/"])] = ""
 
 
 def collect(params: Params, aws: Source) -> Iterator[Subject]:
@@ -157,4 +157,5 @@ CHECK = Check(
         "copies outside the bucket: downloads, replicas, backups",
         "directory buckets (S3 Express), which are not in this listing",
     ),
+    criteria=("C1.2", "CC6.7"),
 )

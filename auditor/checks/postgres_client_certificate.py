@@ -79,4 +79,5 @@ CHECK = Check(
         "that clients verify the server in turn",
         "a refusal worded in another language than English: it is then unproven, never passed",
     ),
+    criteria=("CC6.7", "CC6.6"),
 )

@@ -15,6 +15,7 @@ from auditor.answers import Answer
 from auditor.checking import Check, Source, Subject
 from auditor.model import Basis, Resource, Unproven, Verdict, failed, not_applicable, passed
 
+Qualified = Annotated[str, msgspec.Meta(pattern=r"^[^.]+\.[^.]+$", description="a name with its schema: schema.name")]
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 OWASP: Mapping[str, tuple[Mapping[str, int], ...]] = {
     "argon2id": tuple(
@@ -70,17 +71,17 @@ class Accepted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Params(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`table` (schema.name) and `column`: where the passwords are.
+    """`table` (schema.name) and `column`: where the passwords are; `min_bits`: the least length of a digest.
 
     `function` (schema.name) is the published function that counts them for a role that may not read the table; without
-    it the role reads the column itself. `min_bits`: least size of a digest.
+    it the role reads the column itself. `accept`: the functions that are accepted, each with its least cost.
     """
 
-    table: Annotated[str, msgspec.Meta(pattern=r"^[^.]+\.[^.]+$", examples=["public.auth_user"])]
+    table: Annotated[Qualified, msgspec.Meta(examples=["public.auth_user"])]
     column: Annotated[str, msgspec.Meta(min_length=1, examples=["password"])]
-    function: Annotated[str, msgspec.Meta(pattern=r"^[^.]+\.[^.]+$", examples=["audit.password_kdf"])] | None = None
+    function: Annotated[Qualified, msgspec.Meta(examples=["audit.password_kdf"])] | None = None
     accept: Annotated[Accepted, msgspec.Meta(examples=[{"pbkdf2_sha256": {"iterations": 600_000}}])]
-    min_bits: Annotated[int, msgspec.Meta(ge=1, examples=[256])]
+    min_bits: Annotated[Positive, msgspec.Meta(examples=[256])]
 
 
 def collect(params: Params, database: Source) -> Iterator[Subject]:

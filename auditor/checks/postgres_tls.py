@@ -162,4 +162,5 @@ CHECK = Check(
         "dates against the server's clock where SQL could not be asked for it: they are then judged by ours",
     ),
     time_based=True,
+    criteria=("CC6.7", "CC6.6"),
 )

@@ -24,7 +24,8 @@ class Tag(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     value: str
 
 
-Selection = Annotated[list[str], msgspec.Meta(min_length=1, examples=[["exports"]])] | Tag
+Names = Annotated[list[str], msgspec.Meta(min_length=1)]
+Selection = Annotated[Names | Tag, msgspec.Meta(examples=[{"key": "data", "value": "export"}])]
 
 
 class Candidate(NamedTuple):

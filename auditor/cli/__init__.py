@@ -13,9 +13,13 @@ from types import FrameType
 from typing import NoReturn
 
 import click
+from click.shell_completion import CompletionItem
 
 from auditor import __version__
 from auditor.cli.exit_codes import EVIDENCE, INTERNAL, INTERRUPTED, TERMINATED, USAGE
+
+COMPLETE = "_AUDITOR_COMPLETE"
+"""The variable in which the scripts of `auditor completion` ask what may come next."""
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "run": ("auditor.cli.run:command", "Audit the systems of auditor.yaml and write the evidence."),
@@ -24,9 +28,10 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "doctor": ("auditor.cli.doctor:command", "Try each question once: what is in the way of a run."),
     "permissions": ("auditor.cli.permissions:command", "Print the least privilege that the checks need."),
     "checks": ("auditor.cli.checks:group", "List the checks and what they prove."),
-    "policy": ("auditor.cli.policy:group", "Validate policies, print their schema."),
+    "policy": ("auditor.cli.policy:group", "Lay out, validate and compare policies, print their schema."),
     "report": ("auditor.cli.report:command", "Write the reports of a stored run again."),
     "evaluate": ("auditor.cli.evaluate:command", "Judge a stored run again, offline."),
+    "completion": ("auditor.cli.completion:command", "Print the script that makes a shell complete."),
 }
 """Each command, where it lives and what it does: help must not import what it only lists."""
 
@@ -59,6 +64,11 @@ class LazyGroup(click.Group):
 
             ctx.fail(f"there is no command {quoted(args[0])}{did_you_mean(args[0], COMMANDS)}")
         return super().resolve_command(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
+        """Offer the commands without importing them, and the options."""
+        found = [CompletionItem(name, help=text) for name, (_, text) in COMMANDS.items() if name.startswith(incomplete)]
+        return [*found, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without importing them."""
@@ -97,8 +107,7 @@ def guarded(call: Callable[[], object]) -> int:
     try:
         result = call()
     except click.ClickException as error:
-        error.show()
-        return USAGE
+        return _refuse(error)
     except (KeyboardInterrupt, click.Abort):
         return _stopped("interrupted", INTERRUPTED)
     except Terminated:
@@ -112,6 +121,10 @@ def guarded(call: Callable[[], object]) -> int:
 
 
 def _carry_out() -> object:
+    if instruction := os.environ.get(COMPLETE):
+        from auditor.cli.completing import complete
+
+        return complete(auditor, instruction)
     result = auditor.main(prog_name="auditor", standalone_mode=False)
     sys.stdout.flush()
     return result
@@ -140,6 +153,16 @@ def _stopped(how: str, code: int) -> int:
         signal.signal(number, signal.SIG_IGN)  # once is enough
     click.echo(f"{how}: the segments closed so far stay", err=True)
     return code
+
+
+def _refuse(error: click.ClickException) -> int:
+    """Print what click says of a wrong command line, its long lines wrapped as all others."""
+    from auditor.cli.complaint import complain
+
+    shown = io.StringIO()
+    error.show(shown)
+    complain(*shown.getvalue().splitlines())
+    return USAGE
 
 
 def _explain(error: Exception) -> int:

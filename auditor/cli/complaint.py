@@ -1,21 +1,44 @@
-"""What goes to stderr when something is wrong: one line each, wrapped for a person, whole for a program."""
+"""Lines for people: harmless to a terminal, wrapped between words on one, whole where a program reads them."""
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import textwrap
+from typing import TextIO
 
 import click
 
-from auditor.wording import harmless
+DEFAULT = 80
+"""Columns, where a terminal does not say how many it has."""
 
 
 def complain(*lines: str) -> None:
-    """Print lines that cannot command a terminal; on one, they are wrapped between words and indented."""
-    width = shutil.get_terminal_size().columns if sys.stderr.isatty() else 0
+    """Print lines on stderr: what is wrong, one line each; on a terminal the continued ones are indented."""
     for line in lines:
-        text = harmless(line)
-        if width:
-            text = textwrap.fill(text, width, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
-        click.echo(text, err=True)
+        _print(line, "    ", err=True)
+
+
+def say(line: str, indent: str = "") -> None:
+    """Print one line of a result on stdout; on a terminal it is continued under `indent`."""
+    _print(line, indent, err=False)
+
+
+def _columns(terminal: TextIO) -> int:
+    """Return the width of a terminal; COLUMNS counts, and stdout may be something else than stderr."""
+    return shutil.get_terminal_size((0, 0)).columns or os.get_terminal_size(terminal.fileno()).columns or DEFAULT
+
+
+def _print(line: str, indent: str, *, err: bool) -> None:
+    from auditor.wording import harmless
+
+    text = harmless(line)
+    stream = sys.stderr if err else sys.stdout
+    if stream.isatty() and len(text) > (width := _columns(stream)):
+        begin = text[: len(text) - len(text.lstrip())]
+        text = textwrap.fill(
+            text.lstrip(), width, initial_indent=begin, subsequent_indent=indent,
+            break_long_words=False, break_on_hyphens=False,
+        )  # fmt: skip
+    click.echo(text, err=err)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from auditor.cli import options
+from auditor.cli.exit_codes import UNPROVEN, epilog
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from auditor.questions import Allowance
 
 TARGETS_AT_ONCE = 16
-NOT_READY = 3
 READY, NOT_TRIED, WIDEST = "ready", "not tried", len("wrong target")
 STYLES = {READY: "bold green", NOT_TRIED: "dim"}
 MOST_REASON = 600
@@ -32,13 +32,7 @@ ADVICE = {
     "credentials": "see that the secret or file is where the settings say, can be read, and is still valid",
     "rate limit": "wait until it is lifted, or ask with another token",
 }
-EXIT_CODES = """\
-\b
-Exit codes:
-  0    every check of every target is ready
-  2    a mistake in the command line, policies or settings: nothing was asked
-  3    something is in the way
-"""
+EXIT_CODES = epilog(done="every check of every target is ready", unproven="something is in the way")
 
 
 @click.command(name="doctor", epilog=EXIT_CODES)
@@ -97,7 +91,7 @@ def command(config: Path, policies: Path, verbose: int, no_color: bool, **select
         pool.shutdown(wait=False, cancel_futures=True)
     complete = _show_excluded(console, planned)
     _show_counts(console, ready)
-    return 0 if all(ready) and complete else NOT_READY
+    return 0 if all(ready) and complete else UNPROVEN
 
 
 def _remedy(examination: Examination, config: Path, policies: Path) -> str:

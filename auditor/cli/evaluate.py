@@ -6,16 +6,16 @@ from pathlib import Path
 
 import click
 
-from auditor.cli import options
+from auditor.cli import completing, options
 from auditor.cli.exit_codes import EVIDENCE, VERDICTS, epilog
 
 
 @click.command(name="evaluate", epilog=epilog(*VERDICTS, EVIDENCE))
-@click.argument("run", type=options.ExistingFolder)
+@click.argument("run", type=options.RunFolder, shell_complete=completing.runs)
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path),
+    type=options.AnyPath,
     metavar="FOLDER",
     required=True,
     help="An empty folder for the result.",

@@ -24,11 +24,15 @@ ALWAYS = (USAGE, INTERNAL)
 """The codes that any command may end with."""
 
 
-def epilog(*codes: int, done: str = "") -> str:
-    """Return what a command's help says of its exit codes; `done` is what 0 means where it is not about claims."""
-    shown = {code: MEANINGS[code] for code in sorted({*codes, *ALWAYS})}
-    if done:
-        shown = {0: done, **shown}
+def epilog(*codes: int, done: str = "", unproven: str = "") -> str:
+    """Return what a command's help says of its exit codes.
+
+    `done` and `unproven` are what 0 and 3 mean where they are not about claims.
+    """
+    own = {SUPPORTED: done, UNPROVEN: unproven}
+    meanings = {**MEANINGS, **{code: said for code, said in own.items() if said}}
+    wanted = {*codes, *ALWAYS, *(code for code, said in own.items() if said)}
+    shown = {code: meanings[code] for code in sorted(wanted)}
     lines = (textwrap.fill(f"{code:<4} {said}", 76, subsequent_indent=" " * 5) for code, said in shown.items())
     return "\n".join(["\b", "Exit codes:", *(textwrap.indent(line, "  ") for line in lines)])
 

@@ -9,18 +9,33 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from auditor.cli import completing
 from auditor.cli.exit_codes import REFUTED, SUPPORTED, UNPROVEN
 
 if TYPE_CHECKING:
     from auditor.results import Head
 
 FAIL_ON = ("unproven", "refuted", "never")
-ExistingFolder = click.Path(exists=True, file_okay=False, path_type=Path)
+AnyPath = click.Path(path_type=Path, readable=False)
+"""Whatever is wrong with what is there, the one who reads it says it better than click."""
+
+
+class _RunFolder(click.Path):
+    def convert(self, value: str | Path, param: click.Parameter | None, ctx: click.Context | None) -> Path:  # type: ignore[override]
+        path = Path(value)
+        if not path.is_dir():
+            what = "is a file" if path.is_file() else "does not exist"
+            self.fail(f"{value} {what}; a run is a folder such as reports/<run id>", param, ctx)
+        return path
+
+
+RunFolder = _RunFolder()
+"""An existing folder, which is to be that of a run."""
 
 config = click.option(
     "-c",
     "--config",
-    type=click.Path(path_type=Path),
+    type=AnyPath,
     metavar="FILE",
     default=Path("auditor.yaml"),
     show_default=True,
@@ -29,7 +44,7 @@ config = click.option(
 output = click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path),
+    type=AnyPath,
     metavar="FOLDER",
     default=Path("reports"),
     show_default=True,
@@ -42,6 +57,7 @@ formats = click.option(
     metavar="NAMES",
     default="json,html",
     show_default=True,
+    shell_complete=completing.formats,
     help="Reports to write, comma-separated.",
 )
 workers = click.option(
@@ -58,20 +74,31 @@ verbose = click.option("-v", "--verbose", count=True, help="More on stderr; twic
 no_color = click.option("--no-color", is_flag=True, help="No colours (also: NO_COLOR).")
 policies = click.option(
     "--policies",
-    type=click.Path(path_type=Path),
+    type=AnyPath,
     default=Path("policies/explo"),
     show_default=True,
     help="A policy pack: a folder of YAML files, or one file.",
 )
 
-_SELECTED = ("claim", "test", "check", "target")
+_SELECTED = {
+    "claim": completing.claims,
+    "test": completing.tests,
+    "check": completing.checks,
+    "target": completing.targets,
+}
 
 
 def selection(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add --claim, --test, --check and --target; they come as `claims`, `tests`, `checks` and `targets`."""
-    for name in reversed(_SELECTED):
-        said = f"Only this {name} (repeatable)."
-        command = click.option(f"--{name}", f"{name}s", multiple=True, metavar="ID", help=said)(command)
+    for name, offered in reversed(_SELECTED.items()):
+        command = click.option(
+            f"--{name}",
+            f"{name}s",
+            multiple=True,
+            metavar="ID",
+            shell_complete=offered,
+            help=f"Only this {name} (repeatable).",
+        )(command)
     return command
 
 

@@ -1,4 +1,4 @@
-"""`auditor policy`: validate policy packs, print their JSON Schema."""
+"""`auditor policy`: lay out, validate and compare policy packs, print their JSON Schema."""
 
 from __future__ import annotations
 
@@ -7,20 +7,26 @@ from pathlib import Path
 
 import click
 
+from auditor.cli import options, policy_coverage, policy_new
+from auditor.cli.complaint import say
 from auditor.cli.exit_codes import epilog
 
 
 @click.group(name="policy")
 def group() -> None:
-    """Validate policies, print their schema."""
+    """Lay out, validate and compare policies, print their schema."""
+
+
+group.add_command(policy_new.command)
+group.add_command(policy_coverage.command)
 
 
 @group.command(epilog=epilog(done="the pack is valid"))
-@click.argument("path", type=click.Path(path_type=Path), default=Path("policies/explo"))
+@click.argument("path", type=options.AnyPath, default=Path("policies/explo"))
 @click.option(
     "-c",
     "--config",
-    type=click.Path(path_type=Path),
+    type=options.AnyPath,
     metavar="FILE",
     help="The settings too: then the targets of tests must exist.",
 )
@@ -37,7 +43,7 @@ def validate(path: Path, config: Path | None) -> int:
     pack = inputs.read(config, path, checks, plugins.sources())[1] if config else policy.load(path, checks)
     claims, tests = len(list(pack.claims())), len(list(pack.tests()))
     counts = ", ".join((counted(len(pack.files), "file"), counted(claims, "claim"), counted(tests, "test")))
-    click.echo(f"{path}: {counts}: valid" + ("" if config else "; targets not compared (name the settings with -c)"))
+    say(f"{path}: {counts}: valid" + ("" if config else "; targets not compared (name the settings with -c)"))
     return 0
 
 

@@ -44,14 +44,24 @@ SECONDARY_SECONDS = 60.0
 OK, MOVED, FORBIDDEN, TOO_MANY = 200, range(300, 400), 403, 429
 
 
+Login = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$",
+        description="a login on GitHub: letters, digits, - and _",
+        examples=["your-organization"],
+    ),
+]
+
+
 class GithubTarget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A GitHub organization.
 
     `organization`: its login, as in its URL; `base_url`: the API, of GitHub Enterprise Server
-    https://HOST/api/v3; `token`: of an owner of the organization.
+    https://HOST/api/v3; `token`: of an owner of the organization, for GitHub shows others less, and says so with 200.
     """
 
-    organization: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$")]
+    organization: Login
     base_url: str = "https://api.github.com"
     token: SecretRef
 

@@ -39,7 +39,14 @@ IN_TEAM = f"{SCOPE}; of an account in the team (viewer, member or admin)"
 IN_ENTERPRISE = f"{SCOPE}; of an account with the permission view in the enterprise account"
 _COUNT = re.compile(r"[0-9]{1,9}")
 
-Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+Name = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$",
+        description="a name on Heroku: letters, digits, ., - and _",
+        examples=["your-team"],
+    ),
+]
 
 
 class HerokuTarget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -11,7 +11,24 @@ from auditor.answers import Answer
 from auditor.model import JSON, Unproven
 from auditor.questions import RegionShards, SecretRef
 
-Region = Annotated[str, msgspec.Meta(pattern=r"^[a-z]{2,}(-[a-z]+)+-\d+$")]
+Region = Annotated[
+    str, msgspec.Meta(pattern=r"^[a-z]{2,}(-[a-z]+)+-\d+$", description="the name of a region, such as us-east-1")
+]
+Account = Annotated[
+    str, msgspec.Meta(pattern=r"^\d{12}$", description="an account id: 12 digits", examples=["123456789012"])
+]
+Role = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^arn:[\w-]+:iam::\d{12}:role/.+$",
+        description="the ARN of a role, arn:aws:iam::<account>:role/<name>",
+        examples=["arn:aws:iam::123456789012:role/auditor"],
+    ),
+]
+Url = Annotated[
+    str,
+    msgspec.Meta(pattern=r"^https?://.+$", description="a URL of https or http", examples=["http://127.0.0.1:5000"]),
+]
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -22,7 +39,7 @@ class Regions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """
 
     only: Annotated[list[Region], msgspec.Meta(min_length=1)]
-    reason: Annotated[str, msgspec.Meta(min_length=1)]
+    reason: Annotated[str, msgspec.Meta(min_length=1, examples=["the others are disabled by an SCP"])]
 
 
 class AwsTarget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -33,10 +50,10 @@ class AwsTarget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     region that is asked for what is not regional; `max_attempts`: most tries of each call, the first one included.
     """
 
-    account_id: Annotated[str, msgspec.Meta(pattern=r"^\d{12}$")]
-    role_arn: Annotated[str, msgspec.Meta(pattern=r"^arn:[\w-]+:iam::\d{12}:role/.+$")] | None = None
+    account_id: Account
+    role_arn: Role | None = None
     external_id: SecretRef | None = None
-    endpoint_url: Annotated[str, msgspec.Meta(pattern=r"^https?://.+$")] | None = None
+    endpoint_url: Url | None = None
     regions: Regions | None = None
     home_region: Region = "us-east-1"
     max_attempts: Annotated[int, msgspec.Meta(ge=1, le=20)] = 5

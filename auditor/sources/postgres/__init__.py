@@ -33,4 +33,5 @@ SOURCE = SourceType(
     denied=DENIED,
     troubles=TROUBLES,
     grants={"postgres": write_sql},
+    example={"password": {"env": "POSTGRES_PASSWORD"}},
 )

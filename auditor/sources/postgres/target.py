@@ -20,7 +20,7 @@ class CaTrust(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `ca`: the file, relative to the settings.
     """
 
-    ca: Name
+    ca: Annotated[Name, msgspec.Meta(examples=["certificates/server-ca.pem"])]
 
 
 class CertificateFiles(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -29,8 +29,8 @@ class CertificateFiles(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `cert` and `key`: PEM files, relative to the settings.
     """
 
-    cert: Name
-    key: Name
+    cert: Annotated[Name, msgspec.Meta(examples=["certificates/auditor.crt"])]
+    key: Annotated[Name, msgspec.Meta(examples=["certificates/auditor.key"])]
 
 
 class Endpoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -39,7 +39,7 @@ class Endpoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `host` and `port`: where it listens.
     """
 
-    host: Name
+    host: Annotated[Name, msgspec.Meta(examples=["pooler.example.com"])]
     port: Port = 5432
 
 
@@ -52,10 +52,10 @@ class PostgresTarget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     database; `timeout`: seconds for each question.
     """
 
-    host: Name
+    host: Annotated[Name, msgspec.Meta(examples=["db.example.com"])]
     port: Port = 5432
-    dbname: Name
-    user: Name
+    dbname: Annotated[Name, msgspec.Meta(examples=["app"])]
+    user: Annotated[Name, msgspec.Meta(examples=["auditor"])]
     password: SecretRef | None = None
     trust: CaTrust | Literal["system", "none"] = "system"
     client_certificate: CertificateFiles | None = None
