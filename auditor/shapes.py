@@ -4,8 +4,8 @@ All of it is read off the type. A key is described by the clause of its struct's
 
     A database. `host` and `port`: its first endpoint; every endpoint is probed. `mode` is how it is asked.
 
-A clause ends with its sentence, or at the semicolon before the next one; what it says stands behind the colon, or
-behind "is". Sentences that begin with no key say what the struct itself is. Without a clause, the `description` of the
+A clause ends with its sentence, or at the semicolon before the next one; what it says stands behind a colon, "is"
+or "are". Sentences that begin with no key say what the struct itself is. Without a clause, the `description` of the
 key's `msgspec.Meta` counts, or else what the one struct that stands there says of itself.
 
 An example is that of `msgspec.Meta(examples=[…])`, or follows from the type.
@@ -154,7 +154,7 @@ def _clause(text: str, known: set[str]) -> _Clause:
     while (match := _NAME.match(rest)) and match[1] in known:
         names.append(match[1])
         rest = rest[match.end() :]
-    verb = re.match(": " if len(names) > 1 else ": | is ", rest) if names else None
+    verb = re.match(": | is | are ", rest) if names else None
     return _Clause(tuple(names), rest[verb.end() :] if verb else text)
 
 

@@ -159,6 +159,7 @@ def said_of(docstring: str) -> tuple[dict[str, str], str]:
         ("`a` and `b` go together. Nobody else.", dict.fromkeys("ab", "`a` and `b` go together"), "Nobody else."),
         ("A thing.\n\n    `a`: over\n    two lines\n\n    `b` may be 1.5.",
          {"a": "over two lines", "b": "`b` may be 1.5"}, "A thing."),
+        ("`a` are those; with `b` others.", {"a": "those; with `b` others"}, ""),
         ("", {}, ""),
     ],
 )  # fmt: skip
