@@ -5,7 +5,17 @@ Schemas simple-user, organization-simple and organization-full of docs.github.co
 
 from typing import Any
 
-_OF_A_USER = ("followers", "gists", "starred", "subscriptions", "orgs", "repos", "events", "received_events", "following")
+_OF_USERS = (
+    "followers",
+    "gists",
+    "starred",
+    "subscriptions",
+    "orgs",
+    "repos",
+    "events",
+    "received_events",
+    "following",
+)
 _OF_AN_ORGANIZATION = ("repos", "events", "hooks", "issues", "members", "public_members")
 
 
@@ -20,7 +30,7 @@ def simple_user(base: str, login: str, number: int) -> dict[str, Any]:
         "gravatar_id": "",
         "url": url,
         "html_url": f"{base}/{login}",
-        **{f"{'organizations' if place == 'orgs' else place}_url": f"{url}/{place}" for place in _OF_A_USER},
+        **{f"{'organizations' if place == 'orgs' else place}_url": f"{url}/{place}" for place in _OF_USERS},
         "type": "User",
         "user_view_type": "public",
         "site_admin": False,
