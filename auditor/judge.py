@@ -106,8 +106,8 @@ class _Judge:
                 tally.counts.add(finding.outcome)
                 tally.bases.add(finding.basis)
                 examples = tally.examples.setdefault(finding.outcome, [])
-                if len(examples) < EXAMPLES:
-                    examples.append(_example(finding))
+                if len(examples) < EXAMPLES and (words := _example(finding)) not in examples:
+                    examples.append(words)
                 handle.write(self._encoder.encode(finding) + b"\n")
 
     def _task(self, reached: Reached) -> Iterator[Finding]:

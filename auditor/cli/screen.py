@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import textwrap
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,7 +22,9 @@ STYLES = {
     ClaimVerdict.REFUTED: "bold red",
     ClaimVerdict.UNPROVEN: "bold yellow",
 }
-MOST_REASON = 400
+MOST_WORDS = 240
+"""Characters of one reason or example: three lines of an ordinary terminal. The reports have the rest."""
+LEAST_WIDTH = 20
 
 
 def console(*, color: bool) -> Console:
@@ -74,9 +75,9 @@ def show_claims(screen: Console, head: Head) -> None:
         verdict = (claim.verdict.value.replace("_", " "), STYLES[claim.verdict])
         basis = f"by {claim.basis.value}" if claim.basis else "no basis"
         screen.print(Text.assemble(verdict, "  ", (harmless(claim.id), "bold"), (f"  {basis}", "dim")))
-        show_indented(screen, f"“{harmless(claim.statement)}”", "")
-        for reason in _reasons(claim):
-            show_indented(screen, f"- {reason}", "dim")
+        show_indented(screen, f"“{harmless(claim.statement)}”", hang=1)
+        _show_why(screen, claim)
+        screen.print()
     counts = head.summary.claims
     figures = (
         (counts.supported, "supported"),
@@ -86,8 +87,22 @@ def show_claims(screen: Console, head: Head) -> None:
     )
     parts = ", ".join(f"{count} {name}" for count, name in figures if count)
     screen.print(
-        f"\n{counted(len(head.claims), 'claim')}: {parts}; {counted(head.summary.population, 'subject')} in scope"
+        f"{counted(len(head.claims), 'claim')}: {parts}; {counted(head.summary.population, 'subject')} in scope"
     )
+
+
+def _show_why(screen: Console, claim: ClaimResult) -> None:
+    """Print what the claim's tests found, an example to a line, then what else there is to say of it."""
+    told = set()
+    for test in claim.tests:
+        for examples in test.examples:
+            told.add(f"{test.id}: {examples.reason}")
+            show_indented(screen, f"{harmless(test.id)}: {examples.heading}")
+            for words in filter(None, [*examples.first, examples.more]):
+                show_indented(screen, f"- {_cut(words)}", "dim", indent=6)
+    for reason in claim.reasons:
+        if reason not in told:
+            show_indented(screen, _cut(reason))
 
 
 def show_files(screen: Console, files: Iterable[Path]) -> None:
@@ -96,14 +111,18 @@ def show_files(screen: Console, files: Iterable[Path]) -> None:
         screen.print(harmless(str(file)), soft_wrap=True)
 
 
-def show_indented(screen: Console, text: str, style: str = "", *, indent: int = 4) -> None:
-    """Print a paragraph that is wrapped between words and indented, its further lines a little more."""
-    before, after = " " * indent, " " * (indent + 2)
-    lines = textwrap.fill(text, screen.width, initial_indent=before, subsequent_indent=after, break_on_hyphens=False)
-    screen.print(Text(lines, style=style))
+def show_indented(screen: Console, text: str, style: str = "", *, indent: int = 4, hang: int = 2) -> None:
+    """Print a paragraph, harmless already, wrapped between words and indented, its further lines by some columns more.
+
+    Columns are counted as the terminal does: names in wide characters must not spill into a line that looks like ours.
+    """
+    width = max(screen.width - indent - hang, LEAST_WIDTH)
+    for number, line in enumerate(Text(text, style=style).wrap(screen, width)):
+        line.rstrip()
+        whole = Text(" " * (indent + hang if number else indent)) + line
+        screen.print(whole, no_wrap=True, overflow="ignore", crop=False)
 
 
-def _reasons(claim: ClaimResult) -> Iterator[str]:
-    for reason in claim.reasons:
-        text = harmless(reason)
-        yield text if len(text) <= MOST_REASON else text[: MOST_REASON - 1] + "…"
+def _cut(text: str) -> str:
+    shown = harmless(text)
+    return shown if len(shown) <= MOST_WORDS else shown[: MOST_WORDS - 1] + "…"
