@@ -54,7 +54,7 @@ def test_it_follows_the_published_schema(schema: str, text: str) -> None:
 
 
 def zizmor(folder: Path) -> set[str]:
-    command = [BIN / "zizmor", "--offline", "--no-progress", "--format=json", "--pedantic", folder]
+    command = [str(BIN / "zizmor"), "--offline", "--no-progress", "--format=json", "--pedantic", str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment())
     return {found["ident"] for found in json.loads(done.stdout)}
 
@@ -81,8 +81,9 @@ def scripts() -> list[Any]:
 def test_shell_is_quoted_right(script: str, tmp_path: Path) -> None:
     def complaints(text: str) -> str:
         (tmp_path / "script").write_text(text)
-        command = [BIN / "shellcheck", "--norc", "--shell=bash", "--enable=quote-safe-variables", tmp_path / "script"]
-        return subprocess.run(command, capture_output=True, text=True, check=False).stdout
+        command = [str(BIN / "shellcheck"), "--norc", "--shell=bash", "--enable=quote-safe-variables", "script"]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        return str(done.stdout)
 
     assert complaints(script) == ""
     assert "SC2086" in complaints(script.replace('"', "")), "it would notice nothing"

@@ -155,14 +155,8 @@ def test_findings_of_a_claim_stay_together_however_they_come() -> None:
         assert ids == [f"{n:016x}" for n in range(200) if n % 2 == odd]
 
 
-def test_hostile_names_are_text_and_nothing_is_lost() -> None:
-    data = rendered(hostile.run())
-    root = checked(data)
-    text = data.decode("utf-8")
-    assert not (hostile.ACTING | set("\ufffe\uffff")) & set(text)
-    assert "]]>" not in text
-    assert "<script" not in text
-    assert len(root) == len(hostile.NAMES)
+def test_hostile_names_are_whole_but_short_in_headlines() -> None:
+    root = checked(rendered(hostile.run()))
     names = {details(case).get("resource id") for case in root.iter("testcase")}
     assert {hostile.SCRIPT, hostile.LONG, hostile.MARKDOWN} <= names
     assert "nul\\u0000 \\u000b \\ufffe\\uffff \\ud800 ]]> <!-- --> <![CDATA[" in names

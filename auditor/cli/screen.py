@@ -105,6 +105,14 @@ def _show_why(screen: Console, claim: ClaimResult) -> None:
             show_indented(screen, _cut(reason))
 
 
+def show_line(screen: Console, text: str) -> None:
+    """Print one line that is harmless already; on a terminal it is wrapped between words and indented."""
+    if screen.is_terminal:
+        _show(screen, text, indent=0, hang=4)
+    else:
+        screen.print(text, soft_wrap=True)
+
+
 def show_files(screen: Console, files: Iterable[Path]) -> None:
     """Print where the reports are, one path a line, whole however long."""
     for file in files:

@@ -2,7 +2,7 @@
 
 There is no standard. This is what the junit-10.xsd of Jenkins' xUnit plug-in allows, the strictest reader in use:
 `testsuites` > `testsuite` > `testcase` > `failure`, `error` or `skipped`; what else there is to say of a case is in its
-`system-out`, for properties belong to suites only. A suite is a claim, a case is a finding: fail is a failure, error and
+`system-out`, for only suites may have properties. A suite is a claim, a case is a finding: fail is a failure, error and
 manual ("cannot tell") are errors, not applicable is skipped. An accepted fail remains a failure and names its waiver.
 Each suite begins with a case for the claim itself, so that one without findings is seen as well.
 
