@@ -160,7 +160,8 @@ def test_mistakes_in_files_of_strangers_are_told_without_commands(tmp_path: Path
     policy(tmp_path, ("tls", "postgres-tls"))
     settings(tmp_path, database("db", 1))
     pack = json.loads((tmp_path / "p.yaml").read_text())
-    (tmp_path / "p.yaml").write_text(json.dumps({**pack, "##[error]x ::add-mask::y": 1, hostile.COMMANDS: 2, hostile.ANSI: 3}))
+    wrong = dict.fromkeys(("##[error]x ::add-mask::y", hostile.COMMANDS, hostile.ANSI), 1)
+    (tmp_path / "p.yaml").write_text(json.dumps({**pack, **wrong}))
     ended = auditor("run", "--policies", "p.yaml", cwd=tmp_path, GITHUB_ACTIONS="true")
     assert (ended.code, ended.out) == (2, "")
     assert "##\\u005berror]x ::add-mask::y" in ended.err
