@@ -25,6 +25,7 @@ from tests.github_runner import Commands, Expression, Job, read_outputs
 from tests.test_report_junit import checked
 from tests.world_runs import PACK, ROOT, Audited
 
+pytestmark = pytest.mark.xdist_group("ci-jobs")  # what it starts is started once
 OTHERS: dict[str, dict[str, str]] = {
     "actions/checkout": {},
     "aws-actions/configure-aws-credentials": {},

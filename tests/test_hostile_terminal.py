@@ -29,6 +29,7 @@ from tests.cli_process import Ended, auditor, database, on_a_terminal, policy, s
 from tests.github_runner import Commands
 from tests.world_runs import Audited
 
+pytestmark = pytest.mark.xdist_group("hostile-terminal")  # what it starts is started once
 REGION = "eu-central-1"
 TOKEN = "gate_canary_pat"
 NAMES = [*hostile.SENT, "a\u0301" * 40, "\U000e0041hidden"]
