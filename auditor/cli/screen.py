@@ -108,7 +108,7 @@ def _show_why(screen: Console, claim: ClaimResult) -> None:
 def show_line(screen: Console, text: str) -> None:
     """Print one line that is harmless already; on a terminal it is wrapped between words and indented."""
     if screen.is_terminal:
-        _show(screen, text, indent=0, hang=4)
+        show_indented(screen, text, indent=0, hang=4)
     else:
         screen.print(text, soft_wrap=True)
 
