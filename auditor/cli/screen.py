@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
+import textwrap
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
@@ -25,6 +27,8 @@ STYLES = {
 MOST_WORDS = 240
 """Characters of one reason or example: three lines of an ordinary terminal. The reports have the rest."""
 LEAST_WIDTH = 20
+FILLER = "\0"
+"""Stands for the second column of a wide character while lines are counted; harmless text has none."""
 
 
 def console(*, color: bool) -> Console:
@@ -124,11 +128,18 @@ def show_indented(screen: Console, text: str, style: str = "", *, indent: int = 
 
     Columns are counted as the terminal does: names in wide characters must not spill into a line that looks like ours.
     """
-    width = max(screen.width - indent - hang, LEAST_WIDTH)
-    for number, line in enumerate(Text(text, style=style).wrap(screen, width)):
-        line.rstrip()
-        whole = Text(" " * (indent + hang if number else indent)) + line
-        screen.print(whole, no_wrap=True, overflow="ignore", crop=False)
+    filled = "".join(char + FILLER * (cell_len(char) - 1) for char in text)
+    width = screen.width - (filled != text)  # a break may fall inside of a wide character
+    before, after = " " * indent, " " * (indent + hang)
+    lines = textwrap.wrap(
+        filled,
+        max(width, len(after) + LEAST_WIDTH),
+        initial_indent=before,
+        subsequent_indent=after,
+        break_on_hyphens=False,
+    )
+    for line in lines:
+        screen.print(Text(line.replace(FILLER, ""), style=style), no_wrap=True, overflow="ignore", crop=False)
 
 
 def _cut(text: str) -> str:
