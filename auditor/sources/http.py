@@ -23,6 +23,7 @@ from typing import Any, NoReturn
 import msgspec
 
 from auditor import __version__
+from auditor.conversion import convert
 from auditor.model import JSON
 from auditor.questions import Allowance, Attempt, Failure, Reply, SourceFailure
 from auditor.sources.clock import utcnow
@@ -285,7 +286,7 @@ def read_json(received: Received, shape: Any) -> JSON:
     try:
         json.loads(received.raw.decode(), object_pairs_hook=_distinct)
         body = msgspec.json.decode(received.raw)  # stricter: no NaN, no half surrogates
-        msgspec.convert(body, shape, strict=True)
+        convert(body, shape)
     except msgspec.ValidationError as error:
         refuse(f"not the answer that was asked for: {error}")
     except (ValueError, RecursionError) as error:
