@@ -114,11 +114,11 @@ class Redactor:
         if value in self._whole:
             return MASK
         starts, parts = self._starts, self._parts
-        found = starts and starts.search(value)
-        if not starts or not found:
+        found = starts.search(value) if starts else None
+        if starts is None or found is None:
             return value
         pieces, end = [], 0
-        while found:
+        while found is not None:
             at = found.start()
             part = next((part for part in parts[found.group()] if value.startswith(part, at)), "")
             if part:
