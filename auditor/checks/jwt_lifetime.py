@@ -53,7 +53,7 @@ def collect(params: Params, tokens: Source) -> Iterator[Subject]:
     if params.requested_lifetime is not None:
         lifetime = msgspec.to_builtins(params.requested_lifetime)
         minted = tokens.ask("mint", lifetime=lifetime)
-        yield Subject(Resource(TOKEN, f"minted with a lifetime of {lifetime}"), token=minted, kind="requested")
+        yield Subject(Resource(TOKEN, "minted as requested"), token=minted, kind="requested")
         return
     mints, samples = tokens.target.has("/mint"), tokens.target.has("/samples")
     if not mints and not samples:
@@ -100,14 +100,13 @@ def _compared(least: float, most: float, params: Params, message: str, advice: s
     """Judge a lifetime that is known to be between `least` and `most` seconds."""
     tolerance, longest = params.tolerance.total_seconds(), params.max_lifetime.total_seconds()
     if least > longest + tolerance:
-        return failed(f"{message.format(_words(least))}, more than the {_words(longest)} it may")
+        return failed(f"{message.format(_span(least, most))}, more than the {_words(longest)} it may")
     if params.requested_lifetime is not None:
         asked = params.requested_lifetime.total_seconds()
         if least > asked + tolerance or most < asked - tolerance:
-            found = least if least > asked else most
-            return failed(f"{message.format(_words(found))}, where {_words(asked)} were asked for")
-        return passed(f"{message.format(_words(most))}, as was asked for", advice=advice)
-    return passed(message.format(_words(most)), advice=advice)
+            return failed(f"{message.format(_span(least, most))}, where {_words(asked)} were asked for")
+        return passed(f"{message.format(_span(least, most))}, as was asked for", advice=advice)
+    return passed(message.format(_span(least, most)), advice=advice)
 
 
 def _lifetime(token: Answer, kind: str, expires: float) -> tuple[float, float]:
@@ -145,6 +144,12 @@ def _clocks(minted: Answer) -> tuple[float, float]:
     if not dt.timedelta(0) <= after - before <= MOST_SKEW:
         raise Unproven(f"minting took {after - before}, so nobody knows when the token was minted", [minted])
     return told.timestamp(), (after - before).total_seconds()
+
+
+def _span(least: float, most: float) -> str:
+    """Say a lifetime as exactly as it is known."""
+    low = f"{least:,.0f}"
+    return _words(most) if low == f"{most:,.0f}" else f"{low} to {_words(most)}"
 
 
 def _words(seconds: float) -> str:

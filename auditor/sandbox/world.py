@@ -23,6 +23,7 @@ PARTS = {
     "aws": "auditor.sandbox.aws:start_aws",
     "github": "auditor.sandbox.github:start_github",
     "postgres": "auditor.sandbox.postgres_part:start_postgres",
+    "tokens": "auditor.sandbox.tokens:start_tokens",
 }
 """What starts each part, by the name of its file; imported when a world has one."""
 
