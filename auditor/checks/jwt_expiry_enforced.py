@@ -2,14 +2,15 @@
 
 On the basis of behaviour: the tokens are presented. What is refused proves something only beside what is accepted: the
 short-lived token while it was fresh, and a lasting one before and after, which shows that the door is still the same,
-that nobody blocked us, and that tokens work more than once.
+that nobody blocked us, and that tokens work more than once. What is accepted proves something only where the door does
+not open to anything.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
@@ -50,16 +51,19 @@ def collect(params: Params, tokens: Source) -> Iterator[Subject]:
     fresh = _present(tokens, short, "fresh")
     before = _present(tokens, lasting, "fresh", purpose="before")
     answers: dict[str, Answer] = {}
-    after = None
+    after = garbage = None
     if _is_accepted(fresh) and _is_accepted(before):  # else no refusal proves anything, and waiting is for nothing
         answers["tampered"] = _present(tokens, lasting, "tampered")
         answers["foreign"] = _present(tokens, lasting, "foreign")
         limits = {"leeway": params.leeway, "max_wait": params.max_wait}
         answers["expired"] = _present(tokens, short, "expired", **msgspec.to_builtins(limits))
+        if any(_is_accepted(answer) for answer in answers.values()):
+            garbage = _present(tokens, lasting, "garbage")
         after = _present(tokens, lasting, "fresh", purpose="after")
     for moment in MOMENTS:
         resource = Resource(PRESENTED, moment)
-        yield Subject(resource, answer=answers.get(moment), fresh=fresh, before=before, after=after)
+        answer = answers.get(moment)
+        yield Subject(resource, answer=answer, fresh=fresh, before=before, after=after, garbage=garbage)
 
 
 def _present(tokens: Source, minted: Answer, moment: str, **more: str) -> Answer:
@@ -80,21 +84,23 @@ def evaluate(subject: Subject, params: Params) -> Verdict:  # noqa: ARG001 - eve
     outcome, status = subject.answer.get("/outcome", Answered), subject.answer.get("/status", int)
     if outcome == "refused":
         return passed(f"{what} was refused ({status}), and fresh ones accepted before and after")
-    if subject.answer.get("/content", dict) != kinds[0]:
+    if subject.answer.get("/content", str) != kinds[0]:
         reason = (
             f"{what} was answered with {status}, but with something else than fresh ones: neither accepted nor refused"
         )
         raise Unproven(reason, [subject.answer, subject.fresh])
-    return failed(f"{what} was accepted ({status})")
+    if subject.garbage.get("/outcome", Answered) == "accepted" and subject.garbage.get("/content", str) == kinds[0]:
+        reason = f"{what} was accepted ({status}), but so was what is no token at all: is this URL for tokens?"
+        raise Unproven(reason, [subject.answer, subject.garbage])
+    return failed(f"{what} was accepted ({status}), and what is no token was not")
 
 
-def _accepted_kind(control: Answer, words: str) -> dict[str, Any]:
+def _accepted_kind(control: Answer, words: str) -> str:
     """Return of what kind the answer is, once it is an acceptance."""
     if control.get("/outcome", Answered) != "accepted":
         status = control.get("/status", int)
         raise Unproven(f"no positive control: {words} was refused ({status}), so no refusal proves anything", [control])
-    kind: dict[str, Any] = control.get("/content", dict)
-    return kind
+    return control.get("/content", str)
 
 
 CHECK = Check(
@@ -108,7 +114,7 @@ CHECK = Check(
     evaluate=evaluate,
     population=(
         "three tokens presented at the target's verify URL: expired, tampered with, and under a foreign key; each with "
-        "fresh tokens presented there before and after"
+        "fresh tokens presented there before and after, and with no token at all where one was accepted"
     ),
     proves=(
         "the URL accepted tokens as they were minted, and refused one that had expired by the service's own clock, one "

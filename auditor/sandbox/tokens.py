@@ -13,7 +13,7 @@ import threading
 import time
 import urllib.parse
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -41,10 +41,11 @@ class Refusal(Exception):
 
 
 class TokenService:
-    """One service: what it mints, and what its dashboard accepts."""
+    """One service: what it mints, and what its dashboard accepts. `clock` tells it the seconds since 1970."""
 
-    def __init__(self, service: Service, secret: str = "") -> None:
+    def __init__(self, service: Service, secret: str = "", clock: Callable[[], float] = time.time) -> None:
         self.service = service
+        self.clock = clock
         self.issuer = Issuer(service.protection, secret, service.faults)
         self.issued: list[str] = []
 
@@ -59,7 +60,7 @@ class TokenService:
             raise Refusal(400, "expiration: Duration has wrong format.") from None
         if "ignores_lifetime" in self.service.faults:
             lifetime = self.service.default_lifetime
-        claims = self.claims(time.time(), lifetime, iat=self.service.iat)
+        claims = self.claims(self.clock(), lifetime, iat=self.service.iat)
         text = self.issuer.issue({"cst": asked["provided_id"], "dsh": asked["embed_id"], **claims})
         self.issued.append(text)
         return {"success": 1, "jwt": text}
@@ -93,7 +94,7 @@ class TokenService:
 
     def _accepted(self, text: str) -> dict[str, Any]:
         claims = self.issuer.open(text)
-        expired = time.time() >= float(claims.get("exp", "inf"))
+        expired = self.clock() >= float(claims.get("exp", "inf"))
         if "refuses_all" in self.service.faults or (expired and "accepts_expired" not in self.service.faults):
             raise NotValid("nobody, or no more")
         return claims
@@ -102,7 +103,9 @@ class TokenService:
 class TokenServices:
     """All services of a world on one server, by name. `api_token` mints at each of them."""
 
-    def __init__(self, services: Mapping[str, TokenService], api_token: str) -> None:
+    def __init__(
+        self, services: Mapping[str, TokenService], api_token: str, clock: Callable[[], float] = time.time
+    ) -> None:
         self.services = dict(services)
         self.api_token = api_token
         self.calls: Counter[str] = Counter()  # by path, without the query
@@ -114,6 +117,10 @@ class TokenServices:
             protocol_version = "HTTP/1.1"
             timeout = 30
             server_version, sys_version = "explo", ""
+
+            def date_time_string(self, timestamp: float | None = None) -> str:
+                """Return the time of the Date header."""
+                return super().date_time_string(clock() if timestamp is None else timestamp)
 
             def do_GET(self) -> None:
                 """Answer."""
@@ -189,6 +196,35 @@ def _members(body: bytes) -> dict[str, Any]:
     return found
 
 
+def settings_of(one: TokenService, base_url: str, api_token: str) -> dict[str, object]:
+    """Return the entry of auditor.yaml that looks at a service; `api_token` names the variable of the API token."""
+    service, url = one.service, f"{base_url}/{one.service.target}"
+    verify: dict[str, object] = {"url": f"{url}/dashboard", "in": service.presented, "name": MEMBER}
+    if service.presented == "header":
+        verify["name"] = HEADER
+    if service.presented == "body":
+        verify["method"] = "POST"
+    target: dict[str, object] = {
+        "id": service.target,
+        "type": "tokens",
+        "mint": {
+            "url": f"{url}/api/generate_jwt/",
+            "token": {"env": api_token},
+            "customer": CUSTOMER,
+            "embed": EMBED,
+            **({"key_id": one.issuer.kid} if service.key else {}),
+        },
+        "verify": verify,
+        "allow": ["mint"] if service.allow else [],
+        "tags": ["production"],
+    }
+    if service.secret:
+        target["secret"] = {"env": service.secret}
+    if service.protection in ("RS256", "ES256"):
+        target["jwks_url"] = f"{url}/jwks.json"
+    return target
+
+
 class TokensPart:
     """A Part (see part.py), with its simulator for tests that ask it directly."""
 
@@ -200,7 +236,7 @@ class TokensPart:
         self.targets: list[dict[str, object]] = []
         self.expected: list[Expected] = []
         for one in services.values():
-            target = self._target(one, world.api_token)
+            target = settings_of(one, self.simulator.url, world.api_token)
             self.expected += _expected(one.service)
             if one.service.samples:
                 target["samples"] = f"tokens-{one.service.target}.txt"
@@ -211,38 +247,11 @@ class TokensPart:
         """End the simulator. A second call does nothing."""
         self.simulator.stop()
 
-    def _target(self, one: TokenService, api_token: str) -> dict[str, object]:
-        service, url = one.service, f"{self.simulator.url}/{one.service.target}"
-        verify: dict[str, object] = {"url": f"{url}/dashboard", "in": service.presented, "name": MEMBER}
-        if service.presented == "header":
-            verify["name"] = HEADER
-        if service.presented == "body":
-            verify["method"] = "POST"
-        target: dict[str, object] = {
-            "id": service.target,
-            "type": "tokens",
-            "mint": {
-                "url": f"{url}/api/generate_jwt/",
-                "token": {"env": api_token},
-                "customer": CUSTOMER,
-                "embed": EMBED,
-                **({"key_id": one.issuer.kid} if service.key else {}),
-            },
-            "verify": verify,
-            "allow": ["mint"] if service.allow else [],
-            "tags": ["production"],
-        }
-        if service.secret:
-            target["secret"] = {"env": service.secret}
-        if service.protection in ("RS256", "ES256"):
-            target["jwks_url"] = f"{url}/jwks.json"
-        return target
-
     def _write_samples(self, one: TokenService, path: Path) -> None:
         """Write the file of samples: what somebody at the company copied out of a browser."""
         lines = ["# tokens of customers, one to a line"]
         for sample in one.service.samples:
-            claims = one.claims(time.time() - 3600, sample.lifetime, iat=sample.iat)
+            claims = one.claims(one.clock() - 3600, sample.lifetime, iat=sample.iat)
             text = one.issuer.issue({"cst": "customer_1", "dsh": EMBED, **claims})
             one.issued.append(text)
             lines.append(text)

@@ -9,6 +9,7 @@ import time
 import urllib.parse
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Literal
 
 import msgspec
@@ -20,7 +21,7 @@ from auditor.sources.http import Https, Received, describe_status, in_header, re
 from auditor.sources.tokens import content
 from auditor.sources.tokens.reading import Keys, Token, handle, read_token
 from auditor.sources.tokens.target import Mint, TokensTarget, Verify
-from auditor.sources.tokens.variants import foreign, tampered
+from auditor.sources.tokens.variants import foreign, garbage, tampered
 
 MOST_SKEW = 60.0
 """Seconds that the service's clock and ours may differ where one is compared with the other."""
@@ -28,7 +29,8 @@ MOST_SAMPLES, MOST_SAMPLE_BYTES = 1000, 4 * 1024 * 1024
 SHORTEST_SECRET = 32
 """A line of the samples with fewer characters is no token, and masking it would mask words of ours."""
 MINTED = (200, 201)
-Moment = Literal["fresh", "expired", "tampered", "foreign"]
+Moment = Literal["fresh", "expired", "tampered", "foreign", "garbage"]
+VARIANTS = MappingProxyType({"tampered": tampered, "foreign": foreign, "garbage": garbage})
 
 
 class _Minted(msgspec.Struct):
@@ -143,13 +145,13 @@ class TokensConnection:
             raise SourceFailure("unknown", "no such token was minted by this task")
         began = self._clock()
         due = self._wait(held, _seconds(leeway), _seconds(max_wait)) if moment == "expired" else None
-        text = {"tampered": tampered, "foreign": foreign}.get(moment, lambda same: same.text)(held.token)
+        text = VARIANTS[moment](held.token) if moment in VARIANTS else held.token.text
         self._opening.conceal(text)
 
         def read(received: Received) -> JSON:
             outcome = _outcome(verify, received)
             _timely(received, held.token, due)
-            kind = content.describe(received) if outcome == "accepted" else {"media_type": content.media_type(received)}
+            kind = content.describe(received) if outcome == "accepted" else content.media_type(received)
             return {"status": received.status, "outcome": outcome, "content": kind}
 
         reply = self._present(verify, text, read)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from typing import Any
 
@@ -9,7 +10,7 @@ from auditor.model import JSON
 from auditor.sources.http import Received, read_json
 
 _TITLE = re.compile(rb"<title[^>]*>(.*?)</title", re.IGNORECASE | re.DOTALL)
-LONGEST_TITLE = 200
+LONGEST_KIND = 1000
 
 
 def media_type(received: Received) -> str:
@@ -17,22 +18,25 @@ def media_type(received: Received) -> str:
     return received.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-def describe(received: Received) -> dict[str, JSON]:
-    """Return the kind of a body, none of its values: media type, types of a JSON object's members, title of a page.
+def describe(received: Received) -> str:
+    """Return the kind of a body in a text, with none of its values.
 
-    A body that says it is JSON and is not raises `SourceFailure`.
+    Its media type, then the names and types of a JSON object's members, or the title of a page; as a digest where that
+    is long. A body that says it is JSON and is not raises `SourceFailure`.
     """
     media = media_type(received)
     if media == "application/json" or media.endswith("+json"):
         body = read_json(received, Any)
-        if isinstance(body, dict):
-            return {"media_type": media, "members": {name: kind_of(value) for name, value in sorted(body.items())}}
-        return {"media_type": media, "type": kind_of(body)}
-    if media in ("text/html", "application/xhtml+xml"):
+        members = sorted(body.items()) if isinstance(body, dict) else []
+        kind = ", ".join(f"{name}: {kind_of(value)}" for name, value in members) if members else kind_of(body)
+    elif media in ("text/html", "application/xhtml+xml"):
         title = _TITLE.search(received.raw)
-        text = " ".join(title[1].decode("utf-8", "replace").split()) if title else ""
-        return {"media_type": media, "title": text[:LONGEST_TITLE]}
-    return {"media_type": media}
+        kind = " ".join(title[1].decode("utf-8", "replace").split()) if title else "without a title"
+    else:
+        return media or "of no stated kind"
+    if len(kind) > LONGEST_KIND:
+        kind = f"of SHA-256 {hashlib.sha256(kind.encode()).hexdigest()}"
+    return f"{media} ({kind})"
 
 
 def kind_of(value: JSON) -> str:

@@ -17,7 +17,7 @@ _ROWS = (
     ),
     Operation(
         name="verify",
-        summary="Whether the service accepts a minted token: fresh, expired, tampered with, or under a foreign key.",
+        summary="Whether the service accepts a minted token: fresh, expired, tampered with, foreign, or garbage.",
         effect="probe",
         needs_identity=False,
     ),

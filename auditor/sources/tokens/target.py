@@ -87,7 +87,7 @@ def declare(target: TokensTarget) -> dict[str, JSON]:
     if target.mint is not None:
         declared["mint"] = {name: getattr(target.mint, name) for name in ("url", "customer", "embed", "key_id")}
     if target.verify is not None:
-        declared["verify"] = msgspec.to_builtins(target.verify)
+        declared["verify"] = msgspec.json.decode(msgspec.json.encode(target.verify))
     if target.jwks_url:
         declared["jwks_url"] = target.jwks_url
     if target.samples:

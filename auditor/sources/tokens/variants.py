@@ -1,4 +1,4 @@
-"""What must be refused: a token with one bit turned, and one that says the same under a key nobody knows."""
+"""What must be refused: a token with one bit turned, one of the same content under another key, and no token at all."""
 
 from __future__ import annotations
 
@@ -24,6 +24,11 @@ def tampered(token: Token) -> str:
     if not raw:
         raise unreadable("the token has no signature, so none can be tampered with")
     return ".".join([*others, encode(raw[:-1] + bytes([raw[-1] ^ 1]))])
+
+
+def garbage(token: Token) -> str:
+    """Return a text of the same shape and length that is no token at all."""
+    return ".".join(encode(secrets.token_bytes(len(decode(segment)))) for segment in token.compact.segments)
 
 
 def foreign(token: Token) -> str:
