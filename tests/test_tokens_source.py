@@ -6,48 +6,32 @@ import datetime as dt
 import hashlib
 import json
 import logging
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 import requests
 
-from auditor.questions import Need, SecretRef
 from auditor.sandbox.token_issuer import Issuer
 from auditor.sandbox.tokens import SIGN_IN
-from auditor.sources.clock import utcnow
-from auditor.sources.tokens import SOURCE
-from auditor.sources.tokens.connection import MOST_SKEW
 from auditor.sources.tokens.operations import OPERATIONS
-from auditor.sources.tokens.target import Mint, TokensTarget, Verify, declare
 from tests.fault_kinds import Exchange
 from tests.github_account import Canned
-from tests.token_services import API_TOKEN, KEY, Clock, answer, running, service, source, target
-
-HOST = "https://api.explo.example"
-MINT = {"url": f"{HOST}/api/generate_jwt/", "token": {"env": "API_TOKEN"}, "customer": "test", "embed": "d7x2k9"}
-VERIFY = {"url": f"{HOST}/dashboard", "in": "header", "name": "X-Token"}
-ISSUER = Issuer("HS256", KEY)
-
-
-def settings(**parts: Any) -> TokensTarget:
-    whole: dict[str, Any] = {"mint": MINT, "verify": VERIFY, "secret": {"env": "KEY"}, "allow": ["mint"]}
-    return msgspec.convert({**whole, **parts}, TokensTarget)
-
-
-def token(lives: float = 3600, **claims: Any) -> str:
-    """A signed token that lives so many seconds from now."""
-    return ISSUER.issue({"exp": utcnow().timestamp() + lives, **claims})
-
-
-def minted(text: str | None = None, **headers: str) -> Exchange:
-    return answer({"success": 1, "jwt": text or token()}, 200, **headers)
-
-
-def at(moment: dt.datetime) -> str:
-    return f"{moment:%a, %d %b %Y %H:%M:%S GMT}"
-
+from tests.token_services import (
+    API_TOKEN,
+    HOST,
+    KEY,
+    MINT,
+    VERIFY,
+    answer,
+    minted,
+    running,
+    service,
+    settings,
+    source,
+    target,
+    token,
+)
 
 # Minting
 
@@ -314,222 +298,3 @@ def test_connections_that_fail_in_the_logs_do_not_show_the_token(caplog: pytest.
     with running(service(presented="query")) as server, source(target(server)) as one:
         one.ask("verify", token=one.mint(), moment="fresh")
     assert one.concealed[0] in caplog.text  # the reason why it must be concealed before it is sent
-
-
-# Waiting
-
-
-def expired(one: Any, handle: str, **more: str) -> Any:
-    return one.ask("verify", token=handle, moment="expired", **{"leeway": "PT1S", "max_wait": "PT30S", **more})
-
-
-@pytest.mark.parametrize(("leeway", "least"), [("PT1S", 4), ("PT3S", 6)])
-@pytest.mark.parametrize("float_exp", [True, False])
-def test_it_waits_until_the_token_is_expired_and_the_leeway_over(leeway: str, least: int, *, float_exp: bool) -> None:
-    """By a clock that goes on when somebody waits."""
-    clock = Clock()
-    with (
-        running(service(float_exp=float_exp), clock=clock.seconds) as server,
-        source(target(server), clock=clock.now, sleep=clock.sleep) as one,
-    ):
-        handle = one.mint(lifetime="PT4S")
-        assert one.ask("verify", token=handle, moment="fresh").body["outcome"] == "accepted"
-        reply = expired(one, handle, leeway=leeway)
-    assert reply.body["outcome"] == "refused"
-    (slept,) = one.slept
-    assert least - 0.5 < slept < least + 2.5
-
-
-def test_an_expired_token_is_not_waited_for() -> None:
-    with running() as server, source(target(server)) as one:
-        handle = one.mint(lifetime="-PT60S")
-        reply = expired(one, handle)
-    assert reply.body["outcome"] == "refused"
-    assert one.slept == []
-
-
-def test_a_wait_over_the_limit_is_an_error_and_is_not_begun() -> None:
-    canned = Canned(minted(token(60)))
-    with source(settings(), transport=canned) as one:
-        handle = one.mint()
-        code, message = one.error("verify", token=handle, moment="expired", leeway="PT1S", max_wait="PT30S")
-    assert code == "max_wait"
-    assert "the wait may be 30 s" in message
-    assert (one.slept, len(canned.sent)) == ([], 1)
-
-
-@pytest.mark.parametrize("exp", ["1795600000", None, True, [], 1e20, 10**40])
-def test_nobody_can_wait_for_an_exp_that_is_none(exp: Any) -> None:
-    canned = Canned(minted(ISSUER.issue({"exp": exp})))
-    with source(settings(), transport=canned) as one:
-        assert (
-            one.error("verify", token=one.mint(), moment="expired", leeway="PT1S", max_wait="PT30S")[0] == "unreadable"
-        )
-    with source(settings(), transport=Canned(minted(ISSUER.issue({})))) as one:
-        assert (
-            one.error("verify", token=one.mint(), moment="expired", leeway="PT1S", max_wait="PT30S")[0] == "unreadable"
-        )
-
-
-@pytest.mark.parametrize("seconds", [-3600, -MOST_SKEW - 2, MOST_SKEW + 2, 3600])
-def test_where_clocks_differ_nobody_waits(seconds: float) -> None:
-    told = at(utcnow() + dt.timedelta(seconds=seconds))
-    with source(settings(), transport=Canned(minted(token(-60), Date=told))) as one:
-        assert one.error("verify", token=one.mint(), moment="expired", leeway="PT1S", max_wait="PT30S")[0] == "clock"
-
-
-@pytest.mark.parametrize("date", ["", "yesterday"])
-def test_without_the_services_clock_nothing_is_proved(date: str) -> None:
-    with source(settings(), transport=Canned(minted(token(-60), Date=date))) as one:
-        handle = one.mint()
-        assert one.error("verify", token=handle, moment="expired", leeway="PT1S", max_wait="PT30S")[0] == "clock"
-    for moment in ("fresh", "tampered", "foreign", "garbage"):
-        with source(settings(), transport=Canned(minted(), answer({}, Date=date))) as one:
-            assert one.error("verify", token=one.mint(), moment=moment)[0] == "clock"
-
-
-@pytest.mark.parametrize("status", [200, 401])
-def test_an_answer_from_before_the_expiry_is_none_about_an_expired_token(status: int) -> None:
-    """The service's own clock was behind what it had told: acceptance is no fault, and refusal no proof."""
-    early = at(utcnow() - dt.timedelta(seconds=120))
-    with source(settings(), transport=Canned(minted(token(-60)), answer({}, status, Date=early))) as one:
-        assert one.error("verify", token=one.mint(), moment="expired", leeway="PT1S", max_wait="PT30S")[0] == "clock"
-
-
-@pytest.mark.parametrize("moment", ["fresh", "tampered", "foreign", "garbage"])
-@pytest.mark.parametrize("status", [200, 401])
-def test_a_token_that_may_have_been_expired_already_proves_nothing(moment: str, status: int) -> None:
-    for lives in (-60, 0):
-        with source(settings(), transport=Canned(minted(token(lives)), answer({}, status))) as one:
-            assert one.error("verify", token=one.mint(), moment=moment)[0] == "expired"
-    with source(settings(), transport=Canned(minted(token(2.1)), answer({}, status))) as one:  # the positive control
-        assert one.ask("verify", token=one.mint(), moment=moment).status == "ok"
-
-
-def test_a_token_that_never_expires_is_fresh() -> None:
-    with source(settings(), transport=Canned(minted(ISSUER.issue({})), answer({}))) as one:
-        assert one.ask("verify", token=one.mint(), moment="fresh").body["outcome"] == "accepted"
-
-
-# Samples
-
-
-def samples(folder: Path, text: bytes | str) -> TokensTarget:
-    (folder / "samples.txt").write_bytes(text if isinstance(text, bytes) else text.encode())
-    return settings(mint=None, verify=None, samples="samples.txt")
-
-
-def test_every_line_is_a_token_and_comments_are_none(tmp_path: Path) -> None:
-    one_token, other = token(), token(60, iat=1)
-    text = f"# a comment\n\n  {one_token}\r\n{other}\n{one_token}\n"
-    with source(samples(tmp_path, text), folder=tmp_path) as one:
-        reply = one.ask("samples")
-    assert [item["sha256"] for item in reply.body["items"]] == [
-        hashlib.sha256(part.encode()).hexdigest() for part in (one_token, other)
-    ]
-    assert {item["token"]["signature"] for item in reply.body["items"]} == {"verified"}
-    assert one.concealed == [one_token, other]
-    assert reply.raw_sha256 == hashlib.sha256(text.encode()).hexdigest()
-    assert abs(dt.datetime.fromisoformat(reply.body["modified_at"]) - utcnow()) < dt.timedelta(minutes=1)
-
-
-def test_a_line_that_is_no_token_is_an_item_that_says_why_and_others_stay(tmp_path: Path) -> None:
-    wrong = Issuer("dir/A256GCM", KEY[::-1]).issue({})
-    text = f"{token()}\nshort\n{wrong}\n{Issuer('HS256', 'x').issue({})}\n\xff\n"
-    with source(samples(tmp_path, text), folder=tmp_path) as one:
-        items = one.ask("samples").body["items"]
-    assert ["unreadable" in item for item in items] == [False, True, True, False, True]
-    assert items[3]["token"]["signature"] == "invalid"
-    assert "short" not in one.concealed
-    assert wrong in one.concealed
-    assert wrong not in str(items)
-
-
-def test_a_file_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
-    target = samples(tmp_path, "")
-    with source(target, folder=tmp_path) as one:
-        assert one.ask("samples").body["items"] == []
-        (tmp_path / "samples.txt").unlink()
-        code, message = one.error("samples")
-        assert code == "file"
-        assert "samples.txt cannot be read: No such file" in message
-        (tmp_path / "samples.txt").mkdir()
-        assert one.error("samples")[0] == "file"
-    with source(settings(samples="many.txt"), folder=tmp_path) as one:
-        (tmp_path / "many.txt").write_text("".join(f"{number}\n" for number in range(1001)))
-        assert "more than 1,000" in one.error("samples")[1]
-
-
-# Settings
-
-
-def test_what_is_declared_holds_no_secret_and_only_what_is_there() -> None:
-    assert declare(settings()) == {
-        "allow": ["mint"],
-        "secret": True,
-        "mint": {"url": MINT["url"], "customer": "test", "embed": "d7x2k9", "key_id": ""},
-        "verify": {
-            "url": VERIFY["url"],
-            "method": "GET",
-            "in": "header",
-            "name": "X-Token",
-            "scheme": "",
-            "accepted": [200],
-            "refused": [401, 403],
-        },
-    }
-    assert declare(TokensTarget()) == {"allow": [], "secret": False}
-    assert declare(TokensTarget(samples="x", jwks_url=f"{HOST}/jwks")).keys() == {
-        "allow",
-        "secret",
-        "samples",
-        "jwks_url",
-    }
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"mint": {**MINT, "url": "http://api.explo.example/"}},
-        {"mint": {**MINT, "url": "https://user:password@api.explo.example/"}},
-        {"mint": {**MINT, "url": "https://api.explo.example/?token=x"}},
-        {"mint": {**MINT, "token": "literal"}},
-        {"mint": {**MINT, "header": "two words"}},
-        {"mint": {**MINT, "scheme": "a b"}},
-        {"jwks_url": "http://keys.example/"},
-        {"jwks_url": "ftp://keys.example/"},
-        {"verify": {**VERIFY, "url": "http://explo.example/"}},
-        {"verify": {**VERIFY, "in": "path"}},
-        {"verify": {**VERIFY, "in": "body"}},
-        {"verify": {**VERIFY, "in": "query", "scheme": "Bearer"}},
-        {"verify": {**VERIFY, "name": "no header:"}},
-        {"verify": {**VERIFY, "name": " "}},
-        {"verify": {**VERIFY, "accepted": [200, 401]}},
-        {"verify": {**VERIFY, "accepted": []}},
-        {"verify": {**VERIFY, "refused": []}},
-        {"verify": {**VERIFY, "refused": [99]}},
-        {"allow": ["delete"]},
-        {"secret": "literal"},
-        {"tokens": []},
-    ],
-)
-def test_settings_that_make_no_sense_are_refused(changes: dict[str, Any]) -> None:
-    with pytest.raises(msgspec.ValidationError):
-        settings(**changes)
-
-
-@pytest.mark.parametrize("host", ["127.0.0.1:8000", "localhost", "[::1]"])
-def test_http_is_for_loopback(host: str) -> None:
-    mint = Mint(url=f"http://{host}/x", token=SecretRef(env="X"))
-    assert mint.header == "Explo-Authorization"
-    assert Verify(url=f"http://{host}/x", method="POST", in_="body", name="jwt").accepted == (200,)
-
-
-def test_what_to_set_up_is_said_for_what_is_asked() -> None:
-    needs = [Need(operation=OPERATIONS[name], checks=("x",)) for name in ("mint", "verify")]
-    text = SOURCE.grants["text"](settings(), needs)
-    assert "test customer (test)" in text
-    assert "allow: [mint]" in text
-    assert "samples" not in text
-    assert "samples" in SOURCE.grants["text"](None, [Need(operation=OPERATIONS["samples"], checks=("x",))])
-    assert SOURCE.grants["text"](None, []) == ""

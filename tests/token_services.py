@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from auditor.questions import Opening, Reply, SecretRef
+from auditor.sandbox.token_issuer import Issuer
 from auditor.sandbox.tokens import TokenService, TokenServices, settings_of
 from auditor.sandbox.tokens_world import Service
 from auditor.sources.clock import utcnow
@@ -25,6 +26,10 @@ from tests.fault_kinds import Exchange
 API_TOKEN = "canary_api_/+=@'%7f"
 KEY = "canary-embed-secret/+=@%7f-01234"
 SECRETS = {"API_TOKEN": API_TOKEN, "KEY": KEY}
+HOST = "https://api.explo.example"
+MINT = {"url": f"{HOST}/api/generate_jwt/", "token": {"env": "API_TOKEN"}, "customer": "test", "embed": "d7x2k9"}
+VERIFY = {"url": f"{HOST}/dashboard", "in": "header", "name": "X-Token"}
+ISSUER = Issuer("HS256", KEY)
 
 
 def service(name: str = "embed", **parts: Any) -> Service:
@@ -130,3 +135,21 @@ def answer(body: Any, status: int = 200, **headers: str) -> Exchange:
     named |= {name.replace("_", "-"): value for name, value in headers.items()}
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     return Exchange(status, {name: value for name, value in named.items() if value}, raw)
+
+
+def settings(**parts: Any) -> TokensTarget:
+    whole: dict[str, Any] = {"mint": MINT, "verify": VERIFY, "secret": {"env": "KEY"}, "allow": ["mint"]}
+    return msgspec.convert({**whole, **parts}, TokensTarget)
+
+
+def token(lives: float = 3600, **claims: Any) -> str:
+    """Return a signed token that lives so many seconds from now."""
+    return ISSUER.issue({"exp": utcnow().timestamp() + lives, **claims})
+
+
+def minted(text: str | None = None, **headers: str) -> Exchange:
+    return answer({"success": 1, "jwt": text or token()}, 200, **headers)
+
+
+def at(moment: dt.datetime) -> str:
+    return f"{moment:%a, %d %b %Y %H:%M:%S GMT}"
