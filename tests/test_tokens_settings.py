@@ -134,9 +134,9 @@ def test_http_is_for_loopback(host: str) -> None:
 
 def test_what_to_set_up_is_said_for_what_is_asked() -> None:
     needs = [Need(operation=OPERATIONS[name], checks=("x",)) for name in ("mint", "verify")]
-    text = SOURCE.grants["text"](settings(), needs)
+    text = SOURCE.grants["tokens"](settings(), needs)
     assert "test customer (test)" in text
     assert "allow: [mint]" in text
     assert "samples" not in text
-    assert "samples" in SOURCE.grants["text"](None, [Need(operation=OPERATIONS["samples"], checks=("x",))])
-    assert SOURCE.grants["text"](None, []) == ""
+    assert "samples" in SOURCE.grants["tokens"](None, [Need(operation=OPERATIONS["samples"], checks=("x",))])
+    assert SOURCE.grants["tokens"](None, []) == ""

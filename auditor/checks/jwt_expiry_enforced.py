@@ -33,7 +33,9 @@ Answered = Literal["accepted", "refused"]
 
 
 class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`lifetime`: what is asked for, so that nobody waits long; `leeway`: how long after its expiry it may still be
+    """How long is waited, and how exactly.
+
+    `lifetime`: what is asked for, so that nobody waits long; `leeway`: how long after its expiry it may still be
     accepted; `max_wait`: the longest wait for both.
     """
 

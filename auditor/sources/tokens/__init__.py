@@ -21,5 +21,5 @@ SOURCE = SourceType(
     open=lambda target, opening: closing(TokensConnection(target, opening)),
     parallel_questions=1,  # the order of minting and presenting is what the checks are about
     denied=("401", "403", "not allowed"),
-    grants={"text": grants.text},
+    grants={"tokens": grants.text},
 )
