@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeVar, overload
 
 import msgspec
 
+from auditor.conversion import convert
 from auditor.model import JSON, Citation, Unreadable
 
 T = TypeVar("T")
@@ -166,7 +167,7 @@ class Answer:
                 return None
             raise Unreadable(f"{self._record.question}: {where} is missing", [self])
         try:
-            converted = msgspec.convert(value, kind, strict=True)
+            converted = convert(value, kind)
         except msgspec.ValidationError as error:
             raise Unreadable(f"{self._record.question}: {where}: {error}", [self.cite(pointer)]) from None
         if converted is None:

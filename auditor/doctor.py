@@ -20,6 +20,7 @@ import msgspec
 
 from auditor import __version__
 from auditor.checking import Check
+from auditor.conversion import convert
 from auditor.evidence import OpenLine, Segment, question_key
 from auditor.judge import MOST_SKEW, bind
 from auditor.model import Unproven
@@ -265,7 +266,7 @@ class _Patient:
         check = context.checks[test.check]
         sources = bind(check, test, task.target, segment, context.plan, context.sources, recorders)
         try:
-            for _ in check.collect(msgspec.convert(test.params, check.params, strict=True), *sources):
+            for _ in check.collect(convert(test.params, check.params), *sources):
                 pass
         except Cancelled:
             raise

@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 
 from auditor.checking import Check, Subject
+from auditor.conversion import convert
 from auditor.evidence import FOLDER, Segment
 from auditor.model import Basis, Citation, Outcome, Resource, Unproven
 from auditor.notebook import Questions
@@ -106,8 +107,8 @@ class _Judge:
                 tally.counts.add(finding.outcome)
                 tally.bases.add(finding.basis)
                 examples = tally.examples.setdefault(finding.outcome, [])
-                if len(examples) < EXAMPLES:
-                    examples.append(_example(finding))
+                if len(examples) < EXAMPLES and (words := _example(finding)) not in examples:
+                    examples.append(words)
                 handle.write(self._encoder.encode(finding) + b"\n")
 
     def _task(self, reached: Reached) -> Iterator[Finding]:
@@ -128,7 +129,7 @@ class _Judge:
         check = self._checks[test.check]
         tally = self._tallies[name]
         sources = bind(check, test, task.target, segment, self._plan, self._sources)
-        params = msgspec.convert(test.params, check.params, strict=True)
+        params = convert(test.params, check.params)
         skew = self._skew(task, segment) if check.time_based else None
         try:
             for subject in check.collect(params, *sources):

@@ -72,8 +72,8 @@ class Redactor:
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         self._lock = threading.Lock()
         self._whole: frozenset[str] = frozenset()
-        self._parts: frozenset[str] = frozenset()
-        self._pattern: re.Pattern[str] | None = None
+        self._parts: dict[str, tuple[str, ...]] = {}
+        self._starts: re.Pattern[str] | None = None
         for secret in secrets:
             self.conceal(secret)
 
@@ -92,16 +92,40 @@ class Redactor:
             parts = {part for part in parts if len(part) >= SUBSTRING_MINIMUM}
         with self._lock:
             self._whole |= whole
-            self._parts |= parts
-            if self._parts:
-                longest_first = sorted(self._parts, key=lambda part: (-len(part), part))
-                self._pattern = re.compile("|".join(map(re.escape, longest_first)))
+            self._learn(parts)
+
+    def _learn(self, parts: Iterable[str]) -> None:
+        """Take in what is masked as a substring, by how it starts.
+
+        Tokens of one issuer all start alike, so that the pattern of starts stays small however many there are; one
+        pattern of all their texts would be compiled again, longer, for each.
+        """
+        known = dict(self._parts)
+        for part in parts:
+            start = part[:SUBSTRING_MINIMUM]
+            known[start] = tuple(sorted({*known.get(start, ()), part}, key=lambda one: (-len(one), one)))
+        more = known.keys() > self._parts.keys()
+        self._parts = known
+        if more:
+            self._starts = re.compile("|".join(map(re.escape, sorted(known))))
 
     def text(self, value: str) -> str:
         """Return the text with every known secret masked."""
         if value in self._whole:
             return MASK
-        return self._pattern.sub(MASK, value) if self._pattern else value
+        starts, parts = self._starts, self._parts
+        found = starts.search(value) if starts else None
+        if starts is None or found is None:
+            return value
+        pieces, end = [], 0
+        while found is not None:
+            at = found.start()
+            part = next((part for part in parts[found.group()] if value.startswith(part, at)), "")
+            if part:
+                pieces += [value[end:at], MASK]
+                end = at + len(part)
+            found = starts.search(value, end if part else at + 1)
+        return "".join([*pieces, value[end:]])
 
     def scrub(self, body: JSON) -> tuple[JSON, tuple[str, ...]]:
         """Return the body with every known secret masked, and the pointers of the values that were changed."""

@@ -86,6 +86,33 @@ class Procedure(msgspec.Struct, frozen=True, kw_only=True):
     cannot_prove: tuple[str, ...]
 
 
+_OUTCOMES = {Outcome.FAIL: "fail", Outcome.ERROR: "could not be told", Outcome.MANUAL: "need evidence from elsewhere"}
+
+
+class Examples(msgspec.Struct, frozen=True, kw_only=True):
+    """The findings of one outcome in a test: how many there are, and the first that differ, in words."""
+
+    outcome: Outcome
+    count: int
+    first: tuple[str, ...]
+
+    @property
+    def heading(self) -> str:
+        """`5 fail`, `2 could not be told`."""
+        return f"{self.count:,} {_OUTCOMES[self.outcome]}"
+
+    @property
+    def more(self) -> str:
+        """`and 3 more`; nothing where all are named."""
+        left = self.count - len(self.first)
+        return f"and {left:,} more" if left else ""
+
+    @property
+    def reason(self) -> str:
+        """All of it in one line."""
+        return f"{self.heading}: {'; '.join(filter(None, [*self.first, self.more]))}"
+
+
 class TestResult(msgspec.Struct, frozen=True, kw_only=True):
     """One test over all its targets. `tested` is the part of the population that came to pass or fail."""
 
@@ -102,6 +129,7 @@ class TestResult(msgspec.Struct, frozen=True, kw_only=True):
     tested: int
     counts: Counts
     reasons: tuple[str, ...] = ()
+    examples: tuple[Examples, ...] = ()
 
 
 class Reference(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -11,10 +11,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from auditor import __version__
 from auditor.checking import Check
+from auditor.conversion import convert
 from auditor.evidence import FOLDER, Segment
 from auditor.judge import bind
 from auditor.model import JSON, Resource, Unproven
@@ -164,7 +163,7 @@ def _collect(task: Task, name: str, segment: Segment, context: Context, recorder
     test = context.tests[name]
     check = context.checks[test.check]
     sources = bind(check, test, task.target, segment, context.plan, context.sources, recorders)
-    params = msgspec.convert(test.params, check.params, strict=True)
+    params = convert(test.params, check.params)
     try:
         for subject in check.collect(params, *sources):
             segment.add_subject(name, _masked(subject.resource, context.redactor))

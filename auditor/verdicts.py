@@ -16,13 +16,12 @@ from auditor.results import (
     ClaimResult,
     Counts,
     CriterionSupport,
+    Examples,
     Procedure,
     Registers,
     Summary,
     TestResult,
 )
-
-_WORDS = {Outcome.FAIL: "fail", Outcome.ERROR: "could not be told", Outcome.MANUAL: "need evidence from elsewhere"}
 
 
 def verdict_of_test(counts: Counts, *, carried_out: bool) -> Outcome:
@@ -64,13 +63,12 @@ def claims(
 def _test(test: Test, planned: PlannedTest, tally: Tally, check: Check) -> TestResult:
     counts = tally.counts
     verdict = verdict_of_test(counts, carried_out=not planned.excluded)
+    examples = tuple(
+        Examples(outcome=outcome, count=count, first=tuple(tally.examples.get(outcome, ())))
+        for outcome in (Outcome.FAIL, Outcome.ERROR, Outcome.MANUAL)
+        if (count := getattr(counts, outcome.value))
+    )
     reasons = [planned.excluded] if planned.excluded else []
-    for outcome in (Outcome.FAIL, Outcome.ERROR, Outcome.MANUAL):
-        count = getattr(counts, outcome.value)
-        examples = tally.examples.get(outcome, [])
-        if count:
-            more = f"; and {count - len(examples)} more" if count > len(examples) else ""
-            reasons.append(f"{count} {_WORDS[outcome]}: {'; '.join(examples)}{more}")
     return TestResult(
         id=test.id,
         check=test.check,
@@ -87,7 +85,8 @@ def _test(test: Test, planned: PlannedTest, tally: Tally, check: Check) -> TestR
         population=tally.population,
         tested=tally.tested,
         counts=counts,
-        reasons=tuple(reasons),
+        reasons=(*reasons, *(one.reason for one in examples)),
+        examples=examples,
     )
 
 

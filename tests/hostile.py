@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
 from auditor.model import Citation, ClaimVerdict, Outcome, Resource
 from auditor.results import Finding, Reference, ScopeItem, Waiver
@@ -16,6 +16,9 @@ NOT_XML = "nul\x00 \x0b \ufffe\uffff \ud800 ]]> <!-- --> <![CDATA["
 LONG = "w" * 5000
 MARKDOWN = "a|b `c` [d](http://e.example) ![f](http://g.example/x.png) **h** <i>j</i> \\| ~~k~~ $l$ #12 _m_ &amp;"
 MENTION = "@octocat ping me@example.com www.n.example https://o.example ##[error]x ::add-mask::y"
+COMMANDS = "::set-output name=refuted::0\r::stop-commands::x"
+FORGED = f"{'x ' * 40}supported  every-claim  by behaviour"
+WIDE = f"{'語' * 34} supported  every-claim  by behaviour"
 FORMULAS = (
     "=1+1",
     "+1",
@@ -33,12 +36,14 @@ FORMULAS = (
     "\n+1",
     "\u22121",
 )
-NAMES = (SCRIPT, ANSI, RTL, LINES, NOT_XML, LONG, MARKDOWN, MENTION, *FORMULAS)
+NAMES = (SCRIPT, ANSI, RTL, LINES, NOT_XML, LONG, MARKDOWN, MENTION, COMMANDS, FORGED, WIDE, *FORMULAS)
+SENT = tuple(name.replace("\ud800", "") for name in NAMES)
+"""The same without half of a surrogate pair, which no system can send and no file can hold."""
 ACTING = frozenset("\x00\x07\x0b\x1b\x85\x9b\u2028\u202e\u2066")
 """What no format may hold as it is."""
 
 
-def findings() -> list[Finding]:
+def findings(names: Sequence[str] = NAMES) -> list[Finding]:
     """A finding of each outcome for each name, the name in every place a system or a person can put one."""
     return [
         a_finding(
@@ -51,14 +56,14 @@ def findings() -> list[Finding]:
             evidence=(Citation(f"evidence/{name}.jsonl", (1, 2), f"/{name}"),),
             waiver=Waiver(id=name, approved_by=name, expires=name) if outcome is Outcome.FAIL else None,
         )
-        for number, name in enumerate(NAMES)
+        for number, name in enumerate(names)
         for place, outcome in enumerate(Outcome)
     ]
 
 
-def run(**changes: Any) -> Stored:
-    """A run in which everything is called as it should not be."""
-    each = len(NAMES)
+def run(names: Sequence[str] = NAMES) -> Stored:
+    """A run in which everything is called as it should not be; or, with other names, as it may be."""
+    each = len(names)
     test = a_test("volumes", Outcome.FAIL, passed=each, fail=each, error=each, manual=each)
     claims = [
         a_claim(
@@ -72,7 +77,9 @@ def run(**changes: Any) -> Stored:
             reasons=(name,),
             source=Reference(title=name, url=name),
         )
-        for number, name in enumerate(NAMES)
+        for number, name in enumerate(names)
     ]
-    scope = tuple(ScopeItem(target=name, task=name, reached=False, error=name) for name in NAMES)
-    return Stored(a_head(*claims, organization="".join(NAMES[:5]), scope=scope, **changes), findings)
+    scope = tuple(ScopeItem(target=name, task=name, reached=False, error=name) for name in names)
+    head = a_head(*claims, organization="".join(names[:5]), scope=scope)
+    fragment = {name: [name] for name in names}
+    return Stored(head, lambda: findings(names), lambda _: fragment)

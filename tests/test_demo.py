@@ -30,7 +30,7 @@ def test_demo_exits_as_run_does_and_leaves_the_world_up_as_long_as_it_is_wanted(
         demo.stdout.read()
     said = "\n".join(seen)
     assert demo.returncode == 0, said
-    assert re.search(r"^(\d+) claims: \1 supported", said, re.MULTILINE)
+    assert re.search(r"^(\d+) claims: \1 supported; ", said, re.MULTILINE)
     assert "targets:" in said  # its auditor.yaml
     assert "export AWS_ACCESS_KEY_ID=" in said
     assert "auditor run -c" in said

@@ -147,7 +147,7 @@ def test_the_readmes_links_lead_somewhere() -> None:
 def test_dependencies_are_those_that_are_imported() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     imported = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "auditor").rglob("*.py"))
-    modules = {"pyyaml": "yaml", "beautifulsoup4": "bs4", "markdown-it-py": "markdown_it"}
+    modules = {"pyjwt": "jwt", "pyyaml": "yaml", "beautifulsoup4": "bs4", "markdown-it-py": "markdown_it"}
     for requirement in project["dependencies"]:
         name = re.split(r"[\[><=]", requirement)[0]
         assert re.search(rf"(import|from) {modules.get(name, name)}\b", imported), name

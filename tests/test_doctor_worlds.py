@@ -31,6 +31,11 @@ TROUBLES = {
     ("code-enterprise", "github-mfa"): "denied",  # single sign-on
     ("hosting-marketing", "heroku-mfa"): "error",  # the token is a collaborator's
     ("hosting-staging", "heroku-mfa"): "denied",  # the token was rotated
+    ("embed-crashing", "jwt-expiry-enforced"): "error",  # the door answers with 500
+    ("embed-not-allowed", "jwt-expiry-enforced"): "denied",  # the settings do not allow minting
+    ("embed-not-allowed", "jwt-lifetime"): "denied",
+    ("embed-retired", "jwt-expiry-enforced"): "error",  # the secret is not the one tokens are encrypted with
+    ("embed-retired", "jwt-lifetime"): "error",
     ("crm-db", "postgres-password-kdf"): "error",  # the function was altered
     ("reports-db", "postgres-password-kdf"): "certificate",  # it expired
 }

@@ -237,3 +237,16 @@ def test_after_scrubbing_no_form_of_the_secret_is_in_the_text(secret: str, body:
 @given(BODY)
 def test_nothing_else_is_changed(body: Any) -> None:
     assert Redactor(["Zq-not-in-there-Xv"]).scrub(body) == (body, ())
+
+
+def test_many_tokens_of_one_issuer_are_masked_and_the_pattern_does_not_grow() -> None:
+    """Tokens start alike; one that is the start of another is no reason to leave the rest of it."""
+    tokens = [f"eyJhbGciOiJkaXIi..{'a' * number}.{number:04}" for number in range(200)]
+    redactor = Redactor([*tokens[:2], "eyJhbGciOiJkaXIi..aaa"])
+    assert redactor._starts is not None
+    before = len(redactor._starts.pattern)
+    for token in tokens:
+        redactor.conceal(token)
+    assert redactor.text(" ".join(tokens)) == " ".join([MASK] * len(tokens))
+    assert redactor.text("eyJhbGciOiJkaXIi..aaaa-eyJhbGciOiJkaXIi-eyJhbGci") == f"{MASK}a-eyJhbGciOiJkaXIi-eyJhbGci"
+    assert len(redactor._starts.pattern) < 3 * before

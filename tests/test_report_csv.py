@@ -7,7 +7,7 @@ import io
 
 import pytest
 
-from auditor.model import Citation, Outcome
+from auditor.model import Citation
 from auditor.reports.csv import COLUMNS, MOST_IN_CELL, REPORT, cell
 from auditor.results import Finding, Waiver
 from tests import hostile
@@ -20,9 +20,15 @@ def rendered(run: Stored) -> bytes:
     return out.getvalue()
 
 
+def rows_of(data: bytes) -> list[dict[str, str]]:
+    """Read a report; a row that is not as wide as the heading is an error."""
+    found = list(csv.DictReader(io.StringIO(data.decode("utf-8"), newline=""), strict=True))
+    assert all(row.keys() == set(COLUMNS) and None not in row.values() for row in found)
+    return found
+
+
 def rows(run: Stored) -> list[dict[str, str]]:
-    text = io.StringIO(rendered(run).decode("utf-8"), newline="")
-    return list(csv.DictReader(text, strict=True))
+    return rows_of(rendered(run))
 
 
 def test_every_finding_is_one_row_and_one_line() -> None:
@@ -54,20 +60,6 @@ def test_a_formula_becomes_text(text: str) -> None:
 def test_what_is_no_formula_stays_as_it_is(text: str) -> None:
     assert not cell(text).startswith("''")
     assert cell(text) == text.replace("\u200b", "\\u200b")
-
-
-def test_a_hostile_run_has_no_cell_that_acts() -> None:
-    found = rows(hostile.run())
-    assert len(found) == len(hostile.NAMES) * len(Outcome)
-    for row in found:
-        assert row.keys() == set(COLUMNS), "a separator or a line break got out of its cell"
-        for value in row.values():
-            assert not value.lstrip().startswith(tuple("=+-@\uff1d\uff0b\uff0d\uff20\u2212"))
-            assert not hostile.ACTING & set(value)
-            assert not set("\r\n\t") & set(value)
-    names = {row["resource_id"] for row in found}
-    assert hostile.LONG in names
-    assert hostile.SCRIPT in names
 
 
 @pytest.mark.parametrize("text", ["x" * 40_000, "=" + "x" * 40_000, "\U0001f600" * 20_000, "a" + "\U0001f600" * 20_000])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import os
 import re
 import subprocess
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import requests
 import yaml
 
 from tests.world_runs import PACK, Audited
@@ -22,6 +24,9 @@ CANARIES = {
     "EXTERNAL_ID": 'canary:external"@/id-ü55',
     "GITHUB_TOKEN": "canary_pat_/+=@'%7f{x}~0123",
     "HEROKU_API_KEY": "canary-HRKU_/+=@'%7f{x}~4567",
+    "EXPLO_API_TOKEN": "canary_api_/+=@'%7f{y}~4567",
+    "EXPLO_EMBED_SECRET": 'cánary-"embed"@/secret+%\\7f-012',  # 32 bytes
+    "EXPLO_RETIRED_EMBED_SECRET": 'cánary-"old"@/secret+%\\7f-01234',
     "APP_DB_AUDITOR_PASSWORD": 'canary-"päss"@/\'wörd%',
     "REPORTS_DB_AUDITOR_PASSWORD": 'canary-"päss"@/\'reports%',
 }
@@ -78,6 +83,25 @@ def test_the_worlds_own_secrets_stay_secret(name: str, request: pytest.FixtureRe
     assert result.returncode in (0, 1), result.stderr[-2000:]
     for secret in secrets.values():
         assert not found_in(secret, tmp_path, result.stdout + result.stderr)
+    tokens = issued(world, tmp_path)
+    assert len(tokens) >= 4
+    texts = [*(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()), result.stdout + result.stderr]
+    for token in tokens:
+        for part in (token, *(part for part in token.split(".")[1:] if len(part) > 20)):
+            assert not [text for text in texts if part.encode() in text]
+
+
+def issued(world: Audited, reports: Path) -> list[str]:
+    """Return the tokens that the world's services minted for this run: a service tells who may mint."""
+    settings = yaml.safe_load(world.world.config.read_text())
+    found: list[str] = []
+    evidence = b"".join(path.read_bytes() for path in reports.glob("*/evidence/*"))
+    for target in settings["targets"]:
+        if target["type"] == "tokens":
+            url = target["mint"]["url"].replace("api/generate_jwt/", "issued")
+            headers = {"Explo-Authorization": f"Token {world.world.environment[target['mint']['token']['env']]}"}
+            found += requests.get(url, headers=headers, timeout=5).json()
+    return [token for token in found if hashlib.sha256(token.encode()).hexdigest().encode() in evidence]
 
 
 def test_canaries_as_every_secret_stay_secret_where_everything_fails(broken: Audited, tmp_path: Path) -> None:
@@ -98,6 +122,8 @@ def test_canaries_as_every_secret_stay_secret_where_everything_fails(broken: Aud
             target["max_attempts"] = 1
             target["role_arn"] = "arn:aws:iam::123456789012:role/auditor"
             target["external_id"] = {"env": "EXTERNAL_ID"}
+        elif "samples" in target:
+            target["samples"] = str(broken.world.config.parent / target["samples"])
     config = tmp_path / "auditor.yaml"
     config.write_text(yaml.safe_dump(settings))
     result = audit(config, tmp_path / "reports", {**broken.world.environment, **CANARIES})

@@ -1,10 +1,8 @@
-"""What GitHub's runner would do with our output: an implementation of how it reads commands, after actions/runner."""
+"""What GitHub's runner would do with our output, as tests/github_runner.py reads it."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -14,40 +12,8 @@ from auditor.model import ClaimVerdict
 from auditor.policy import Place, Policy
 from tests import hostile
 from tests.cli_process import Ended, auditor, closed_port, database, policy, runs, settings
+from tests.github_runner import Commands, read_outputs
 from tests.report_runs import a_claim, a_head
-
-COMMAND = re.compile(r"::([a-z-]+)( [^:]*)?::(.*)", re.DOTALL)
-
-
-@dataclass
-class Runner:
-    """Reads the lines of a step: `::name properties::data` after blanks, or `##[name]` anywhere."""
-
-    commands: list[tuple[str, dict[str, str], str]] = field(default_factory=list)
-    token: str = ""
-
-    def read(self, text: str) -> Runner:
-        for line in text.splitlines():
-            if self.token:
-                self.token = "" if line.strip() == f"::{self.token}::" else self.token
-            elif found := COMMAND.match(line.strip()):
-                self._carry_out(found[1], found[2] or "", found[3])
-            elif "##[" in line:
-                self._carry_out(line.partition("##[")[2], "", "")
-        return self
-
-    def _carry_out(self, name: str, properties: str, data: str) -> None:
-        if name == "stop-commands":
-            self.token = data
-            return
-        pairs = dict(pair.split("=", 1) for pair in properties.strip().split(",") if pair)
-        self.commands.append((name, {key: self._plain(text) for key, text in pairs.items()}, self._plain(data)))
-
-    @staticmethod
-    def _plain(text: str) -> str:
-        for code, char in (("%0D", "\r"), ("%0A", "\n"), ("%3A", ":"), ("%2C", ","), ("%25", "%")):
-            text = text.replace(code, char)
-        return text
 
 
 @pytest.fixture
@@ -75,7 +41,7 @@ def test_refuted_is_an_error_unproven_a_warning_and_supported_nothing(capsys: py
         "::warning file=policies/a%2Cb%3Ac.yaml,line=7,title=claim unproven%3A a::"
         "“the statement of a”%0A- x: denied%0A- y: 100 %25 unknown"
     )
-    assert Runner().read(out).commands == [
+    assert Commands().read(out).commands == [
         (
             "error",
             {"file": "policies/a,b:c.yaml", "line": "8", "title": "claim refuted: b"},
@@ -96,7 +62,7 @@ def test_ten_of_a_kind_and_how_many_more(capsys: pytest.CaptureFixture[str]) -> 
         *(a_claim(f"u-{n}", ClaimVerdict.UNPROVEN, reasons=("x",) * 9) for n in range(10)),
     )
     workflow_commands.show(head, a_policy())
-    commands = Runner().read(capsys.readouterr().out).commands
+    commands = Commands().read(capsys.readouterr().out).commands
     assert [name for name, _, _ in commands] == ["error"] * 10 + ["notice"] + ["warning"] * 10
     assert commands[10][2] == "3 more claims refuted: see the report"
     assert commands[-1][2].endswith("\nand 4 more")
@@ -112,7 +78,7 @@ def test_hostile_text_is_one_command_and_only_text(capsys: pytest.CaptureFixture
     out = capsys.readouterr().out
     assert len(out.splitlines()) == 1
     assert not hostile.ACTING & set(out)
-    ((name, properties, message),) = Runner().read(out).commands
+    ((name, properties, message),) = Commands().read(out).commands
     assert (name, set(properties)) == ("error", {"file", "line", "title"})
     assert len(message) < 1000
 
@@ -137,7 +103,7 @@ def test_commands_are_read_again_after_an_error(capsys: pytest.CaptureFixture[st
 
     with pytest.raises(OSError, match="disk full"):
         fail()
-    runner = Runner().read(capsys.readouterr().out)
+    runner = Commands().read(capsys.readouterr().out)
     assert (runner.commands, runner.token) == ([], "")
 
 
@@ -163,7 +129,7 @@ def test_a_run_annotates_the_line_of_the_claim(folder: Path) -> None:
     run(folder, folder)
     (earlier,) = runs(folder / "out")
     ended = run(folder, folder, GITHUB_ACTIONS="true", GITHUB_WORKSPACE=str(folder))
-    runner = Runner().read(ended.out)
+    runner = Commands().read(ended.out)
     ((name, properties, message),) = runner.commands
     assert (name, properties) == (
         "warning",
@@ -177,9 +143,38 @@ def test_a_run_annotates_the_line_of_the_claim(folder: Path) -> None:
 def test_without_the_pause_a_statement_would_command_the_runner(folder: Path) -> None:
     """The positive control: the same claims, printed where nothing stops commands."""
     plain = run(folder, folder).out
-    assert {name for name, _, _ in Runner().read(plain).commands} == {"add-mask"}
+    assert {name for name, _, _ in Commands().read(plain).commands} == {"add-mask"}
 
 
 def test_a_file_outside_the_repository_is_named_as_it_was_given(folder: Path) -> None:
     ended = run(folder, folder, GITHUB_ACTIONS="true", GITHUB_WORKSPACE=str(folder / "elsewhere"))
     assert f"file={folder / 'pack' / 'p.yaml'},line=1," in ended.out
+
+
+def test_a_run_sets_the_outputs_of_its_step(folder: Path) -> None:
+    (folder / "outputs").write_text("before=kept\n")
+    named = {"GITHUB_OUTPUT": str(folder / "outputs")}
+    run(folder, folder, GITHUB_ACTIONS="true", **named)
+    (kept,) = runs(folder / "out")
+    counts = {"supported": "0", "supported-with-exceptions": "0", "refuted": "0", "unproven": "1"}
+    assert read_outputs((folder / "outputs").read_text()) == {"before": "kept", "run": str(kept), **counts}
+    (folder / "outputs").unlink()
+    run(folder, folder, **named)
+    assert not (folder / "outputs").exists(), "only in GitHub Actions"
+
+
+@pytest.mark.usefixtures("in_github")
+def test_an_output_cannot_hold_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GITHUB_OUTPUT", str(tmp_path / "outputs"))
+    forged = tmp_path / "reports\nrefuted=0\nrefuted<<x\n0\nx"
+    workflow_commands.set_outputs(a_head(a_claim("a", ClaimVerdict.REFUTED)), forged)
+    outputs = read_outputs((tmp_path / "outputs").read_text())
+    assert (outputs["run"], outputs["refuted"]) == (str(forged), "1")
+
+
+def test_outputs_that_cannot_be_written_are_said(folder: Path) -> None:
+    arguments = ("-c", folder / "auditor.yaml", "--policies", folder / "pack", "-f", "json")
+    named = {"GITHUB_ACTIONS": "true", "GITHUB_OUTPUT": str(folder)}
+    ended = auditor("run", *arguments, cwd=folder, **named)
+    assert ended.code == 70
+    assert f"cannot go on: {folder}: Is a directory" in ended.err

@@ -14,6 +14,13 @@ DEFAULT = 80
 """Columns, where a terminal does not say how many it has."""
 
 
+def inert(text: str) -> str:
+    """Return text that commands neither a terminal nor GitHub's runner, which reads `##[name]` anywhere in a line."""
+    from auditor.wording import harmless
+
+    return harmless(text).replace("##[", "##\\u005b")
+
+
 def complain(*lines: str) -> None:
     """Print lines on stderr: what is wrong, one line each; on a terminal the continued ones are indented."""
     for line in lines:
@@ -31,9 +38,7 @@ def _columns(terminal: TextIO) -> int:
 
 
 def _print(line: str, indent: str, *, err: bool) -> None:
-    from auditor.wording import harmless
-
-    text = harmless(line)
+    text = inert(line)
     stream = sys.stderr if err else sys.stdout
     if stream.isatty() and len(text) > (width := _columns(stream)):
         begin = text[: len(text) - len(text.lstrip())]

@@ -12,8 +12,9 @@ import msgspec
 from rich.console import Console
 
 from auditor import changes, engine, seal
+from auditor.cli.complaint import inert
+from auditor.cli.screen import show_line
 from auditor.model import EvidenceError
-from auditor.wording import harmless
 
 LOG = logging.getLogger(__name__)
 _TROUBLE = (EvidenceError, OSError, msgspec.MsgspecError, UnicodeError)
@@ -37,7 +38,7 @@ def find(output: Path, organization: str) -> Path | Unknown | None:
 def show(console: Console, previous: Path | Unknown | None, run: Path) -> None:
     """Print what changed between two runs; nothing after the first one."""
     if previous is not None:
-        console.print(harmless(_in_words(previous, run)), soft_wrap=True)
+        show_line(console, inert(_in_words(previous, run)))
 
 
 def _in_words(previous: Path | Unknown, run: Path) -> str:

@@ -8,8 +8,8 @@ import tempfile
 import traceback
 from pathlib import Path
 
+from auditor.cli.complaint import inert
 from auditor.redact import Redactor
-from auditor.wording import harmless
 
 LEVELS = {0: logging.ERROR, 1: logging.INFO}
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -35,7 +35,7 @@ class ScreenFormatter(RedactingFormatter):
         kind = record.exc_info[0] if record.exc_info else None
         record.message = record.getMessage() + (f": {kind.__name__}" if kind else "")
         record.asctime = self.formatTime(record)
-        return harmless(self._redactor.text(self.formatMessage(record)))
+        return inert(self._redactor.text(self.formatMessage(record)))
 
 
 class _State:
@@ -55,6 +55,7 @@ def set_up(verbosity: int, redactor: Redactor, file: Path | None) -> None:
     for handler in list(root.handlers):
         root.removeHandler(handler)
         handler.close()
+    logging.captureWarnings(capture=True)  # nor are those of libraries for people
     logging.raiseExceptions = False  # a log that cannot be written must not spill tracebacks
     if verbosity:
         screen = logging.StreamHandler()

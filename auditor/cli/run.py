@@ -92,5 +92,6 @@ def audit(
         screen.show_claims(console, head)
         screen.show_files(console, [run / found.reports[name].filename for name in chosen])
     workflow_commands.show(head, pack)
+    workflow_commands.set_outputs(head, run)
     earlier.show(console, previous, run)
     return options.exit_code(head, fail_on)

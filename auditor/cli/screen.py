@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
@@ -23,7 +24,11 @@ STYLES = {
     ClaimVerdict.REFUTED: "bold red",
     ClaimVerdict.UNPROVEN: "bold yellow",
 }
-MOST_REASON = 400
+MOST_WORDS = 240
+"""Characters of one reason or example: three lines of an ordinary terminal. The reports have the rest."""
+LEAST_WIDTH = 20
+FILLER = "\0"
+"""Stands for the second column of a wide character while lines are counted; harmless text has none."""
 
 
 def console(*, color: bool) -> Console:
@@ -74,9 +79,9 @@ def show_claims(screen: Console, head: Head) -> None:
         verdict = (claim.verdict.value.replace("_", " "), STYLES[claim.verdict])
         basis = f"by {claim.basis.value}" if claim.basis else "no basis"
         screen.print(Text.assemble(verdict, "  ", (harmless(claim.id), "bold"), (f"  {basis}", "dim")))
-        show_indented(screen, f"“{harmless(claim.statement)}”", "")
-        for reason in _reasons(claim):
-            show_indented(screen, f"- {reason}", "dim")
+        show_indented(screen, f"“{harmless(claim.statement)}”", hang=1)
+        _show_why(screen, claim)
+        screen.print()
     counts = head.summary.claims
     figures = (
         (counts.supported, "supported"),
@@ -86,8 +91,30 @@ def show_claims(screen: Console, head: Head) -> None:
     )
     parts = ", ".join(f"{count} {name}" for count, name in figures if count)
     screen.print(
-        f"\n{counted(len(head.claims), 'claim')}: {parts}; {counted(head.summary.population, 'subject')} in scope"
+        f"{counted(len(head.claims), 'claim')}: {parts}; {counted(head.summary.population, 'subject')} in scope"
     )
+
+
+def _show_why(screen: Console, claim: ClaimResult) -> None:
+    """Print what the claim's tests found, an example to a line, then what else there is to say of it."""
+    told = set()
+    for test in claim.tests:
+        for examples in test.examples:
+            told.add(f"{test.id}: {examples.reason}")
+            show_indented(screen, f"{harmless(test.id)}: {examples.heading}")
+            for words in filter(None, [*examples.first, examples.more]):
+                show_indented(screen, f"- {_cut(words)}", "dim", indent=6)
+    for reason in claim.reasons:
+        if reason not in told:
+            show_indented(screen, _cut(reason))
+
+
+def show_line(screen: Console, text: str) -> None:
+    """Print one line that is harmless already; on a terminal it is wrapped between words and indented."""
+    if screen.is_terminal:
+        show_indented(screen, text, indent=0, hang=4)
+    else:
+        screen.print(text, soft_wrap=True)
 
 
 def show_files(screen: Console, files: Iterable[Path]) -> None:
@@ -96,14 +123,25 @@ def show_files(screen: Console, files: Iterable[Path]) -> None:
         screen.print(harmless(str(file)), soft_wrap=True)
 
 
-def show_indented(screen: Console, text: str, style: str = "", *, indent: int = 4) -> None:
-    """Print a paragraph that is wrapped between words and indented, its further lines a little more."""
-    before, after = " " * indent, " " * (indent + 2)
-    lines = textwrap.fill(text, screen.width, initial_indent=before, subsequent_indent=after, break_on_hyphens=False)
-    screen.print(Text(lines, style=style))
+def show_indented(screen: Console, text: str, style: str = "", *, indent: int = 4, hang: int = 2) -> None:
+    """Print a paragraph, harmless already, wrapped between words and indented, its further lines by some columns more.
+
+    Columns are counted as the terminal does: names in wide characters must not spill into a line that looks like ours.
+    """
+    filled = "".join(char + FILLER * (cell_len(char) - 1) for char in text)
+    width = screen.width - (filled != text)  # a break may fall inside of a wide character
+    before, after = " " * indent, " " * (indent + hang)
+    lines = textwrap.wrap(
+        filled,
+        max(width, len(after) + LEAST_WIDTH),
+        initial_indent=before,
+        subsequent_indent=after,
+        break_on_hyphens=False,
+    )
+    for line in lines:
+        screen.print(Text(line.replace(FILLER, ""), style=style), no_wrap=True, overflow="ignore", crop=False)
 
 
-def _reasons(claim: ClaimResult) -> Iterator[str]:
-    for reason in claim.reasons:
-        text = harmless(reason)
-        yield text if len(text) <= MOST_REASON else text[: MOST_REASON - 1] + "…"
+def _cut(text: str) -> str:
+    shown = harmless(text)
+    return shown if len(shown) <= MOST_WORDS else shown[: MOST_WORDS - 1] + "…"

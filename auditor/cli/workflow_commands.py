@@ -1,4 +1,4 @@
-"""What GitHub Actions reads in the output of a step: claims as annotations, at their line in the policy file.
+"""What GitHub Actions reads of a step: claims as annotations, at their line in the policy file, and its outputs.
 
 GitHub's runner looks for commands in every line of a step: `::name::` at its beginning, blanks apart, and `##[name]`
 anywhere. So whatever names of other people stand in is printed between `::stop-commands::` and a token that nobody can
@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import click
+import msgspec
 
 from auditor.model import ClaimVerdict
 from auditor.policy import Policy
@@ -56,6 +57,18 @@ def show(head: Head, policy: Policy) -> None:
         more = len(claims) - MOST_OF_A_KIND
         if more > 0:
             click.echo(f"::notice title={kind}s::{counted(more, 'more claim')} {verdict.value}: see the report")
+
+
+def set_outputs(head: Head, run: Path) -> None:
+    """Tell the steps after this one the run's folder and how many claims came to each verdict ($GITHUB_OUTPUT)."""
+    path = os.environ.get("GITHUB_OUTPUT")
+    if not are_read() or not path:
+        return
+    counts = {name.replace("_", "-"): str(count) for name, count in msgspec.structs.asdict(head.summary.claims).items()}
+    with Path(path).open("a", encoding="utf-8", errors="surrogateescape") as handle:
+        for name, value in {"run": str(run.resolve()), **counts}.items():
+            end = secrets.token_hex(16)  # so that no value can be taken for further outputs
+            handle.write(f"{name}<<{end}\n{value}\n{end}\n")
 
 
 def _properties(claim: ClaimResult, policy: Policy) -> str:

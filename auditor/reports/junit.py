@@ -1,9 +1,10 @@
 """`report.junit.xml`: what every CI server shows as test results (JUnit XML).
 
-There is no standard. This is the common practice that testmoapp/junitxml documents and Jenkins' junit-10.xsd checks:
-`testsuites` > `testsuite` > `testcase` > `failure`, `error` or `skipped`. A suite is a claim, a case is a finding: fail
-is a failure, error and manual ("cannot tell") are errors, not applicable is skipped. An accepted fail remains a failure
-and names its waiver. Each suite begins with a case for the claim itself, so that one without findings is seen as well.
+There is no standard. This is what the junit-10.xsd of Jenkins' xUnit plug-in allows, the strictest reader in use:
+`testsuites` > `testsuite` > `testcase` > `failure`, `error` or `skipped`; what else there is to say of a case is in its
+`system-out`, for only suites may have properties. A suite is a claim, a case is a finding: fail is a failure, error and
+manual ("cannot tell") are errors, not applicable is skipped. An accepted fail remains a failure and names its waiver.
+Each suite begins with a case for the claim itself, so that one without findings is seen as well.
 
 Findings come file by file, suites claim by claim, and a suite begins with its counts. So findings are read once, and
 their cases wait in one temporary file; memory holds only where the cases of each claim stand in it.
@@ -23,7 +24,7 @@ from auditor.results import ClaimResult, Finding, Head, ReportFormat, RunView
 from auditor.wording import harmless
 
 MOST_NAME = 300
-"""Characters of a name or headline; the whole text stands in the properties and in the body of the case."""
+"""Characters of a name or headline; the whole text stands in the body and in the output of the case."""
 BLOCK = 1 << 16
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What XML 1.0 cannot hold, not even as a reference (its production 2, Char)."""
@@ -140,7 +141,7 @@ def _case_of_finding(finding: Finding) -> str:
     region = f" in {resource.region}" if resource.region else ""
     accepted = f"accepted until {waiver.expires} by waiver {waiver.id} of {waiver.approved_by}" if waiver else ""
     places = [f"{cite.file}:{cite.lines[0]}-{cite.lines[1]} {cite.pointer}".rstrip() for cite in finding.evidence]
-    properties = {
+    details = {
         "finding": finding.id,
         "outcome": finding.outcome.value,
         "check": finding.check,
@@ -159,11 +160,13 @@ def _case_of_finding(finding: Finding) -> str:
     kind = "waived" if waiver else finding.outcome.value
     body = _result(RESULTS.get(finding.outcome, ""), kind, message, (message, *places))
     name = f"{finding.target}: {resource.type} {resource.id}{called}{region}"
-    return _case(f"{finding.claim}.{finding.test}", name, properties, body)
+    return _case(f"{finding.claim}.{finding.test}", name, details, body)
 
 
-def _case(classname: str, name: str, properties: Mapping[str, str], body: str) -> str:
-    return f"{_open('testcase', {'classname': classname, 'name': name})}\n{_properties(properties)}{body}</testcase>\n"
+def _case(classname: str, name: str, details: Mapping[str, str], body: str) -> str:
+    lines = "\n".join(f"{label}: {xml_text(text)}" for label, text in details.items() if text)
+    begin = _open("testcase", {"classname": classname, "name": name})
+    return f"{begin}\n{body}<system-out>{lines}</system-out>\n</testcase>\n"
 
 
 def _result(tag: str, kind: str, message: str, lines: Iterable[str]) -> str:

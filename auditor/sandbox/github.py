@@ -14,6 +14,7 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
+from auditor.sandbox.github_bodies import full_organization, simple_organization, simple_user
 from auditor.sandbox.github_world import GithubWorld, Organization, Person, Token, read_world
 from auditor.sandbox.http_server import HttpServer, reply
 from auditor.sandbox.part import Expected
@@ -25,7 +26,6 @@ DOCUMENTATION = "https://docs.github.com/rest"
 NOT_AN_OWNER = "Only owners can use this filter."
 _PATH = re.compile(r"/(?:orgs|organizations)/([^/]+)(?:/(members|outside_collaborators|invitations))?")
 _MEMBERSHIP = re.compile(r"/user/memberships/orgs/([^/]+)")
-_PLACES = ("followers", "gists", "starred", "subscriptions", "orgs", "repos", "events", "received_events", "following")
 
 
 class Refusal(Exception):
@@ -164,18 +164,12 @@ class GithubSimulator:
             "state": person.state,
             "role": person.role,
             "organization_url": url,
-            "organization": {"login": organization.login, "id": organization.id, "url": url},
-            "user": self._simple_user(person.login, person.id),
+            "organization": simple_organization(self.url, organization.login, organization.id),
+            "user": simple_user(self.url, person.login, person.id),
         }
 
     def _details(self, asking: Asking, organization: Organization) -> dict[str, Any]:
-        body: dict[str, Any] = {
-            "login": organization.login,
-            "id": organization.id,
-            "url": f"{self.url}/orgs/{organization.login}",
-            "type": "Organization",
-            "public_repos": 3,
-        }
+        body = full_organization(self.url, organization.login, organization.id)
         if _is_owner(asking, organization):
             body |= {"default_repository_permission": "read", "members_can_create_repositories": False}
             if organization.requires_mfa != "absent":
@@ -190,18 +184,19 @@ class GithubSimulator:
         if caller is None or caller.state != "active":
             seen = [one for one in seen if one.public]
         role = asking.query.get("role", "all")
-        return [self._simple_user(one.login, one.id) for one in seen if wanted(one) and role in ("all", one.role)]
+        return [simple_user(self.url, one.login, one.id) for one in seen if wanted(one) and role in ("all", one.role)]
 
     def _outside(self, asking: Asking, organization: Organization) -> list[dict[str, Any]]:
         """Outside collaborators; the documents do not say how others than owners are refused without a filter."""
         wanted = _filter(asking, organization)
         if not _is_owner(asking, organization):
             raise Refusal(403, "Must be an organization owner.")
-        return [self._simple_user(one.login, one.id) for one in organization.outside_collaborators if wanted(one)]
+        return [simple_user(self.url, one.login, one.id) for one in organization.outside_collaborators if wanted(one)]
 
     def _invitations(self, asking: Asking, organization: Organization) -> list[dict[str, Any]]:
         if not _is_owner(asking, organization):
             raise Refusal(404, "Not Found")  # documented for "not found" only
+        role = asking.query.get("role", "all")
         return [
             {
                 "id": one.id,
@@ -211,13 +206,14 @@ class GithubSimulator:
                 "created_at": one.created_at,
                 "failed_at": None,
                 "failed_reason": None,
-                "inviter": self._simple_user(one.inviter, getattr(organization.person(one.inviter), "id", 1)),
+                "inviter": simple_user(self.url, one.inviter, getattr(organization.person(one.inviter), "id", 1)),
                 "team_count": 0,
                 "node_id": f"OI_{one.id}",
                 "invitation_teams_url": f"{self.url}/organizations/{organization.id}/invitations/{one.id}/teams",
                 "invitation_source": "member",
             }
             for one in organization.invitations
+            if role in ("all", one.role)
         ]
 
     def _page(self, asking: Asking, organization: Organization, name: str, items: list[Any]) -> list[Any]:
@@ -238,21 +234,6 @@ class GithubSimulator:
         if links:
             asking.headers["Link"] = ", ".join(links)
         return items[(page - 1) * size : page * size]
-
-    def _simple_user(self, login: str, number: int) -> dict[str, Any]:
-        url = f"{self.url}/users/{login}"
-        return {
-            "login": login,
-            "id": number,
-            "node_id": f"U_{number}",
-            "avatar_url": f"{self.url}/u/{number}?v=4",
-            "gravatar_id": "",
-            "url": url,
-            "html_url": f"{self.url}/{login}",
-            **{f"{'organizations' if place == 'orgs' else place}_url": f"{url}/{place}" for place in _PLACES},
-            "type": "User",
-            "site_admin": False,
-        }
 
 
 def _is_owner(asking: Asking, organization: Organization) -> bool:

@@ -24,6 +24,7 @@ PARTS = {
     "github": "auditor.sandbox.github:start_github",
     "heroku": "auditor.sandbox.heroku:start_heroku",
     "postgres": "auditor.sandbox.postgres_part:start_postgres",
+    "tokens": "auditor.sandbox.tokens:start_tokens",
 }
 """What starts each part, by the name of its file; imported when a world has one."""
 

@@ -21,6 +21,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from auditor.answers import Answer
+from auditor.conversion import convert
 from auditor.model import JSON
 from auditor.questions import Allowance, Failure, Need, Opening, Operation, Reply, SecretRef, SourceFailure, SourceType
 from auditor.sources.clock import utcnow
@@ -296,7 +297,7 @@ def _refusal(operation: HerokuOperation, received: Received) -> SourceFailure:
 def _stated(received: Received) -> _Refused:
     """Return id and message of an error's body; "" where there is none."""
     try:
-        return msgspec.json.decode(received.raw, type=_Refused)
+        return convert(msgspec.json.decode(received.raw), _Refused)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _Refused()
 

@@ -23,6 +23,7 @@ from typing import Any, NoReturn
 import msgspec
 
 from auditor import __version__
+from auditor.conversion import convert
 from auditor.model import JSON
 from auditor.questions import Allowance, Attempt, Failure, Reply, SourceFailure
 from auditor.sources.clock import utcnow
@@ -87,15 +88,15 @@ def in_header(token: Callable[[], str], *, header: str = "Authorization", scheme
     return headers
 
 
-def check_base_url(url: str) -> None:
+def check_base_url(url: str, name: str = "base_url") -> None:
     """Raise ValueError unless a token may be sent to this URL: https, or http on this machine."""
     parts = urllib.parse.urlsplit(url)
     if parts.scheme not in _PORTS or not parts.hostname:
-        raise ValueError("base_url: must be an https:// URL")
+        raise ValueError(f"{name}: must be an https:// URL")
     if parts.scheme == "http" and parts.hostname not in LOOPBACK:
-        raise ValueError("base_url: http:// is only for loopback; use https://")
+        raise ValueError(f"{name}: http:// is only for loopback; use https://")
     if parts.username is not None or parts.query or parts.fragment:
-        raise ValueError("base_url: must have no user, query or fragment")
+        raise ValueError(f"{name}: must have no user, query or fragment")
     _origin(url)
 
 
@@ -282,10 +283,15 @@ def read_json(received: Received, shape: Any) -> JSON:
     media = received.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media != "application/json" and not media.endswith("+json"):
         refuse(f"not JSON, but {media or 'of no stated kind'}")
+    return parse_json(received.raw, shape)
+
+
+def parse_json(raw: bytes, shape: Any) -> JSON:
+    """Return strict JSON of this msgspec type, as `read_json` does, whatever it came in."""
     try:
-        json.loads(received.raw.decode(), object_pairs_hook=_distinct)
-        body = msgspec.json.decode(received.raw)  # stricter: no NaN, no half surrogates
-        msgspec.convert(body, shape, strict=True)
+        json.loads(raw.decode(), object_pairs_hook=_distinct)
+        body = msgspec.json.decode(raw)  # stricter: no NaN, no half surrogates
+        convert(body, shape)
     except msgspec.ValidationError as error:
         refuse(f"not the answer that was asked for: {error}")
     except (ValueError, RecursionError) as error:

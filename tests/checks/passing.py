@@ -15,6 +15,8 @@ from auditor.checks import (
     aws_s3_object_expiry,
     github_mfa,
     heroku_mfa,
+    jwt_expiry_enforced,
+    jwt_lifetime,
     postgres_client_certificate,
     postgres_password_kdf,
     postgres_tls,
@@ -24,6 +26,7 @@ from tests.checks.asking import InMemory, Question, params, question
 from tests.checks.iam_report import ACCOUNT, account, root, user
 from tests.checks.lifecycle import EVER, NEVER, abort, expire, expire_older, filtered, rule
 from tests.checks.password_groups import ACCEPT, ARGON2, group, pbkdf2, summary
+from tests.checks.token_answers import MINTED, minted, number, presented, token
 from tests.checks.wire_answers import (
     REFUSED_IN_CLEAR,
     REFUSED_VERSION,
@@ -281,4 +284,29 @@ SYSTEMS = [
     ),
     System("accounts on Heroku", heroku_mfa.CHECK, {}, HEROKU),
     System("accounts of an enterprise on Heroku", heroku_mfa.CHECK, {}, HEROKU_ENTERPRISE),
+    System(
+        "lifetimes of tokens",
+        jwt_lifetime.CHECK,
+        {"max_lifetime": "P1D", "algorithms": ["dir/A256GCM", "RS256"]},
+        {
+            TARGET: {"mint": {}, "samples": "samples.txt"},
+            question("mint"): minted(),
+            question("samples"): [
+                {"sha256": "33" * 32, "token": token(iat=number(MINTED))},
+                {"sha256": "44" * 32, "token": token(iat=number(MINTED), algorithm="RS256", signature="verified")},
+            ],
+        },
+    ),
+    System(
+        "the lifetime of a token as requested",
+        jwt_lifetime.CHECK,
+        {"max_lifetime": "P1D", "algorithms": ["dir/A256GCM"], "requested_lifetime": "PT4S"},
+        {question("mint", lifetime="PT4S"): minted(number(MINTED + 4), number(MINTED))},
+    ),
+    System(
+        "tokens presented",
+        jwt_expiry_enforced.CHECK,
+        {"lifetime": "PT4S", "max_wait": "PT30S"},
+        presented(),
+    ),
 ]
