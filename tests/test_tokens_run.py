@@ -208,7 +208,9 @@ def test_faults_are_put_into_answers_that_are_as_they_were(
             for operation, params, recorded in _replies(healthy.run / f"evidence/{name}.main.jsonl").values():
                 if operation != "samples":
                     pieces = harness.record(OPERATIONS[operation], params)
-                    (reply,) = harness.tampered(OPERATIONS[operation], params, pieces - 1, "break") or ()
+                    replies = harness.tampered(OPERATIONS[operation], params, pieces - 1, "break")
+                    assert replies is not None
+                    (reply,) = replies
                     body = recorded[0].body
                     assert (reply.status, reply.body.keys()) == ("ok", body.keys())
                     assert [reply.body.get(key) for key in ("status", "outcome", "content", "requested")] == [
