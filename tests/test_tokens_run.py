@@ -19,10 +19,13 @@ from auditor.redact import Redactor
 from auditor.sandbox.tokens import TokenServices, settings_of
 from auditor.sources.tokens import SOURCE, content
 from auditor.sources.tokens.connection import TokensConnection
+from auditor.sources.tokens.operations import OPERATIONS
 from tests.audit_fixture import Audited
-from tests.test_never_false import Experiment
+from tests.faults_tokens import TokensHarness
+from tests.test_never_false import Experiment, _replies
 from tests.token_services import API_TOKEN, KEY, SECRETS, Clock, running, service
 from tests.world_runs import Audited as AuditedWorld
+from tests.world_runs import environment
 
 LIFETIME: dict[str, Any] = {"max_lifetime": "P1D", "algorithms": ["dir/A256GCM", "RS256"]}
 TESTS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -190,3 +193,29 @@ def test_without_the_kind_of_what_was_opened_a_portal_supports_claims(
     monkeypatch.setattr(content, "describe", lambda _: kind)
     problems = experiment.violations(task, ("break", "truncate", "mistype_word"))
     assert any("passes although it asked" in line for line in problems), problems
+
+
+def test_faults_are_put_into_answers_that_are_as_they_were(
+    healthy: AuditedWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The positive control of the harness: played back without a fault, every answer says what the record says."""
+    monkeypatch.setattr(TokensHarness, "_change", lambda *given: given[2])
+    experiment = Experiment(healthy, tmp_path)
+    for name in ("embed", "embed-signed"):
+        with environment(healthy.world.environment):
+            harness = TokensHarness(experiment.context, name, "main")
+            asked = 0
+            for operation, params, recorded in _replies(healthy.run / f"evidence/{name}.main.jsonl").values():
+                if operation != "samples":
+                    pieces = harness.record(OPERATIONS[operation], params)
+                    replies = harness.tampered(OPERATIONS[operation], params, pieces - 1, "break")
+                    assert replies is not None
+                    (reply,) = replies
+                    body = recorded[0].body
+                    assert (reply.status, reply.body.keys()) == ("ok", body.keys())
+                    assert [reply.body.get(key) for key in ("status", "outcome", "content", "requested")] == [
+                        body.get(key) for key in ("status", "outcome", "content", "requested")
+                    ]
+                    asked += 1
+            harness.close()
+        assert asked == 8

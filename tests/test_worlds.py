@@ -22,6 +22,24 @@ BOTH = pytest.mark.parametrize("name", ["healthy", "broken"])
 
 UNASKED = {"postgres-password-kdf": {"sql.password_kdf"}}  # neither world has a role that may read the column itself
 
+TOPICS = {
+    "aws-ebs-volume-encryption": ("fail", "is not encrypted"),
+    "aws-s3-object-expiry": ("fail", "no enabled rule for the whole prefix expires objects"),
+    "postgres-tls": ("fail", "accepts TLSv1.0"),
+    "postgres-client-certificate": ("fail", "lets a client without a certificate go on to authentication"),
+    "github-mfa": ("fail", "member without MFA"),
+    "heroku-mfa": ("fail", "team member without MFA"),
+    "aws-iam-mfa": ("fail", "has a console password and no MFA"),
+    "jwt-lifetime": ("fail", "has no exp: it never expires"),
+    "jwt-expiry-enforced": ("fail", "the token once it was expired was accepted"),
+    "postgres-password-kdf": ("fail", "260,000, less than 390,000"),
+    "aws-s3-encryption": (
+        "error",
+        "needs s3:GetEncryptionConfiguration",
+    ),  # where AWS is asked, all is encrypted
+}
+"""What every check finds in the broken world, and in which words: the right reason."""
+
 NO_SOCKETS = """\
 import os, sys
 def refuse(event, arguments):
@@ -70,6 +88,20 @@ def test_broken_supports_no_claim(broken: Audited) -> None:
     for check in {finding.check for finding in broken.findings()}:
         wrong = [f.resource.id for f in broken.findings() if f.check == check and f.outcome in ("fail", "error")]
         assert len(wrong) > 1, check
+
+
+def test_each_topic_is_supported_in_healthy_and_not_in_broken_for_the_right_reason(
+    healthy: Audited, broken: Audited
+) -> None:
+    assert TOPICS.keys() == healthy.plugins.checks.keys()
+    for check, (verdict, words) in TOPICS.items():
+        of_healthy = [claim for claim in healthy.head.claims if check in {test.check for test in claim.tests}]
+        assert {claim.verdict for claim in of_healthy} == {ClaimVerdict.SUPPORTED}, check
+        of_broken = [claim for claim in broken.head.claims if check in {test.check for test in claim.tests}]
+        expected = ClaimVerdict.REFUTED if verdict == "fail" else ClaimVerdict.UNPROVEN
+        assert {claim.verdict for claim in of_broken} == {expected}, check
+        assert verdict in {test.verdict for claim in of_broken for test in claim.tests if test.check == check}
+        assert [f for f in broken.findings() if (f.check, f.outcome) == (check, verdict) and words in f.message], check
 
 
 @BOTH
