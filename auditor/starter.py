@@ -7,26 +7,20 @@ is valid at once; a claim stays unproven until somebody has put the published wo
 from __future__ import annotations
 
 import json
-import re
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
-import yaml
 
-from auditor import fields, policy, settings
+from auditor import policy, settings
 from auditor.checking import Check
-from auditor.fields import Field
+from auditor.entries import LONGEST_TEST, WIDTH, comment, one_line, policy_entry, settings_entry, slug
 from auditor.model import JSON, Problem, UsageError
 from auditor.policy_rules import CRITERIA
 from auditor.questions import SourceType
+from auditor.shapes import NoExample, in_yaml
 from auditor.wording import one_of, or_known, quoted
 
-_NOT_LAID_OUT = (fields.NoExample, msgspec.ValidationError)
-WIDTH = 80
-_NOTHING: tuple[JSON, ...] = (None, "", [], {}, ())
-LONGEST = 80
-"""Characters of a claim's or a test's id."""
 IGNORED = (
     "# evidence names your systems, and keys open them: neither belongs here\nreports/\nsecrets/\n*.key\n*.pem\n.env\n"
 )
@@ -76,7 +70,7 @@ def lay_out(
         raise UsageError(Problem(f"--type: no check reads {one_of(chosen)}; types with checks: {one_of(sorted(read))}"))
     further = (source for found in by_type.values() for check in found for source in check.further_sources)
     targets = dict.fromkeys([*chosen, *further])
-    pack = f"policies/{_slug(organization)}"
+    pack = f"policies/{slug(organization)}"
     files = {
         "auditor.yaml": _text(_settings(organization, [sources[name] for name in targets])),
         "policies/auditor.schema.json": _json(settings.json_schema(sources)),
@@ -84,7 +78,7 @@ def lay_out(
         ".gitignore": IGNORED,
     }
     packs = {name: _pack(organization, name, found, today) for name, found in by_type.items()}
-    files |= {f"{pack}/{_slug(name)}.yaml": text for name, text in packs.items() if text}
+    files |= {f"{pack}/{slug(name)}.yaml": text for name, text in packs.items() if text}
     if not any(packs.values()):
         names = one_of(check.id for found in by_type.values() for check in found)
         raise UsageError(Problem(f"no test by {names} could be laid out: auditor checks tells what their params are"))
@@ -102,9 +96,9 @@ def _refuse_unknown(types: Sequence[str], sources: Mapping[str, SourceType]) -> 
 
 
 def _settings(organization: str, kinds: Sequence[SourceType]) -> Iterator[str]:
-    yield f"{SETTINGS_HEAD}organization: {_yaml(organization)}"
+    yield f"{SETTINGS_HEAD}organization: {in_yaml(organization)}"
     yield ""
-    targets = [list(_target(kind)) for kind in kinds]
+    targets = [_target(kind) for kind in kinds]
     is_any = any(not line.strip().startswith("#") for target in targets for line in target)
     yield "targets:" if is_any else "targets: []"
     for target in targets:
@@ -112,18 +106,11 @@ def _settings(organization: str, kinds: Sequence[SourceType]) -> Iterator[str]:
         yield from target
 
 
-def _target(kind: SourceType) -> Iterator[str]:
+def _target(kind: SourceType) -> list[str]:
     try:
-        values = _values(kind.settings, kind.example, kind.name)
-    except _NOT_LAID_OUT as error:
-        yield from _prose(f"A target of type {kind.name} could not be laid out ({error}): see the README.", "  ")
-        return
-    yield from _prose(fields.prose(kind.settings), "  ")
-    yield f"  - id: {_slug(kind.name)}"
-    yield f"    type: {_yaml(kind.name)}"
-    yield from _prose("names by which tests may choose targets", "    ")
-    yield "    #tags: [production]"
-    yield from _members(kind.settings, values, kind.name, "    ", active=())
+        return settings_entry(kind, "  ")
+    except NoExample as error:
+        return comment(f"A target of type {kind.name} could not be laid out ({error}): see the README.", "  ")
 
 
 def _pack(organization: str, kind: str, checks: Sequence[Check], today: str) -> str:
@@ -132,48 +119,48 @@ def _pack(organization: str, kind: str, checks: Sequence[Check], today: str) -> 
     explained = False
     for check in checks:
         try:
-            values = _values(check.params, check.example, check.id)
-        except _NOT_LAID_OUT as error:
-            claims += _prose(f"A test by {check.id} could not be laid out ({error}): auditor checks tells more.", "  ")
+            entry = policy_entry(check, "      ", explain=not explained)
+        except NoExample as error:
+            claims += comment(f"A test by {check.id} could not be laid out ({error}): auditor checks tells more.", "  ")
             continue
-        claims += [*_claim(check, values, explain=not explained), ""]
+        claims += [*_claim(check, entry, explain=not explained), ""]
         explained = True
     return _text([*_head(organization, kind, today), *claims]) if explained else ""
 
 
 def _head(organization: str, kind: str, today: str) -> Iterator[str]:
-    yield f"{PACK_HEAD % kind}id: {_slug(organization)}-{_slug(kind)}"
-    yield from _prose("the question on your page that these claims answer", "")
-    yield f"title: {_yaml(f'How is {kind} secured?')}"
+    yield f"{PACK_HEAD % kind}id: {slug(organization)}-{slug(kind)}"
+    yield from comment("the question on your page that these claims answer", "")
+    yield f"title: {in_yaml(f'How is {kind} secured?')}"
     yield "source:"
-    yield f"  title: {_yaml(f'Security page of {organization}')}"
-    yield from _prose("where it is published (or document: PATH, for a PDF or a contract)", "  ")
+    yield f"  title: {in_yaml(f'Security page of {organization}')}"
+    yield from comment("where it is published (or document: PATH, for a PDF or a contract)", "  ")
     yield "  url: https://www.example.com/security"
-    yield from _prose("the day on which you last compared it: auditor policy coverage", "  ")
-    yield f"  retrieved: {_yaml(today)}"
+    yield from comment("the day on which you last compared it: auditor policy coverage", "  ")
+    yield f"  retrieved: {in_yaml(today)}"
     yield ""
     yield "claims:"
 
 
-def _claim(check: Check, params: Mapping[str, JSON], *, explain: bool) -> Iterator[str]:
+def _claim(check: Check, test: Sequence[str], *, explain: bool) -> Iterator[str]:
     """One claim with one test; what each of its keys means is said in the first claim of a file."""
 
     def say(text: str, indent: str = "    ") -> list[str]:
-        return _prose(text, indent) if explain else []
+        return comment(text, indent) if explain else []
 
-    yield f"  - id: {_slug(check.id, LONGEST)}"
+    yield f"  - id: {slug(check.id, LONGEST_TEST)}"
     yield from say("the words of your page; […] stands for words left out")
-    yield f"    statement: {_yaml(check.title)}"
+    yield f"    statement: {in_yaml(check.title)}"
     yield from say("what exactly is tested, and on which systems")
     yield "    interpretation: >-"
     yield from textwrap.wrap(
-        f"In every target of type {check.target_type}: {_one_line(check.population)}. "
-        f"A pass shows this: {_one_line(check.proves)}.",
+        f"In every target of type {check.target_type}: {one_line(check.population)}. "
+        f"A pass shows this: {one_line(check.proves)}.",
         WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 6, break_long_words=False, break_on_hyphens=False,
     )  # fmt: skip
     yield from say("words of the statement that nothing here tests: with any, the claim stays unproven")
     yield "    not_tested:"
-    yield f"      - {_yaml(AN_EXAMPLE)}"
+    yield f"      - {in_yaml(AN_EXAMPLE)}"
     yield from say("the Trust Services Criteria that it bears on; support is direct or partial")
     yield "    criteria:"
     for name in [name for name in check.criteria if name in CRITERIA] or ["CC6.1"]:
@@ -181,84 +168,10 @@ def _claim(check: Check, params: Mapping[str, JSON], *, explain: bool) -> Iterat
     yield from say("who answers for it")
     yield "    owner: security@example.com"
     yield "    tests:"
-    yield from _prose(f"By {check.basis.value}. Every report says what it cannot prove:", "      ")
+    yield from comment(f"By {check.basis.value}. Every report says what it cannot prove:", "      ")
     for limit in check.cannot_prove:
-        yield from _prose(f"- {limit}", "      ", hanging="  ")
-    yield f"      - id: {_slug(check.id, LONGEST)}"
-    yield f"        check: {_yaml(check.id)}"
-    yield from say("ids, types or tags of targets in auditor.yaml", " " * 8)
-    yield f"        targets: [{_yaml(check.target_type)}]"
-    if check.further_sources:
-        bound = {source: _slug(source) for source in check.further_sources}
-        yield from say("the check's other sources, by the ids of their targets", " " * 8)
-        yield f"        with: {_yaml(bound)}"
-    yield from say("critical, high, medium, low or info: it changes no verdict", " " * 8)
-    yield "        severity: high"
-    yield from say("how often it must run, and the oldest datum accepted: P1D is a day, PT12H 12 hours", " " * 8)
-    yield "        cadence: P1D"
-    yield "        max_age: P1D"
-    defaults = [field.name for field in fields.fields(check.params) if field.default not in _NOTHING]
-    if values := {**dict.fromkeys(defaults), **params}:
-        yield "        params:"
-        yield from _members(check.params, params, check.id, " " * 10, active=tuple(values))
-    else:
-        yield "        params: {}"
-
-
-def _values(struct: type[msgspec.Struct], example: Mapping[str, JSON], name: str) -> dict[str, JSON]:
-    """Return what must be written of a struct, and what its owner gave beside it; raises where that does not fit."""
-    values = {
-        field.name: example[field.name] if field.name in example else fields.example(field.type, f"{name}_{field.name}")
-        for field in fields.fields(struct)
-        if field.required or field.name in example
-    }
-    msgspec.convert(values, struct, strict=True)
-    return values
-
-
-def _members(
-    struct: type[msgspec.Struct], values: Mapping[str, JSON], name: str, indent: str, *, active: Sequence[str]
-) -> Iterator[str]:
-    """Every member, explained: those with a value or in `active` as they count, the others behind a #."""
-    before = ""
-    for field in fields.fields(struct):
-        if field.meaning != before:
-            yield from _prose(field.meaning, indent)
-        before = field.meaning
-        try:
-            value = values[field.name] if field.name in values else _optional(field, name)
-        except fields.NoExample:
-            yield f"{indent}#{field.name}:"
-            continue
-        mark = "" if field.name in values or field.name in active else "#"
-        yield f"{indent}{mark}{field.name}: {_yaml(value)}"
-
-
-def _optional(field: Field, name: str) -> JSON:
-    """Return what to show of a member that may be left out: its default where that says something."""
-    return fields.example(field.type, f"{name}_{field.name}") if field.default in _NOTHING else field.default
-
-
-def _prose(text: str, indent: str, hanging: str = "") -> list[str]:
-    return textwrap.wrap(
-        _one_line(text), WIDTH, initial_indent=f"{indent}# ", subsequent_indent=f"{indent}# {hanging}",
-        break_long_words=False, break_on_hyphens=False,
-    )  # fmt: skip
-
-
-def _one_line(text: str) -> str:
-    return " ".join("".join(char if char.isprintable() else " " for char in text).split())
-
-
-def _yaml(value: JSON) -> str:
-    """Return a value in YAML on one line."""
-    dumped = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, sort_keys=False, width=2**31)
-    return str(dumped).removesuffix("...\n").rstrip("\n")
-
-
-def _slug(text: str, longest: int = 41) -> str:
-    """Return an id made of a name: small letters, digits and -, as long as a target's id may be."""
-    return re.sub(r"[^a-z0-9]+", "-", text.lower()).lstrip("-0123456789")[:longest].strip("-") or "pack"
+        yield from comment(f"- {limit}", "      ", hanging="  ")
+    yield from test
 
 
 def _text(lines: Iterable[str]) -> str:

@@ -8,14 +8,15 @@ from __future__ import annotations
 import json
 import math
 import re
-import threading
 import urllib.parse
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
+
+from auditor.sandbox.http_server import HttpServer, reply
 
 OWNER, DEVELOPER = 50, 30
 INVITE_TOKEN = "glit-canary-7f3a2b"
@@ -148,35 +149,18 @@ class Gitlab:
 def running(world: Gitlab) -> Iterator[Gitlab]:
     """Serve a GitLab on loopback; its `url` is where."""
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        timeout = 30
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        given = handler.headers
+        token = given.get("PRIVATE-TOKEN") or given.get("Authorization", "").removeprefix("Bearer ")
+        status, headers, body = world.answer(handler.path, token)
+        plain = isinstance(body, str)
+        headers = {name: value for name, value in headers.items() if name not in world.without}
+        headers["Content-Type"] = "text/plain" if plain else "application/json"
+        reply(handler, status, headers, body.encode() if plain else json.dumps(body).encode())
 
-        def do_GET(self) -> None:
-            token = self.headers.get("PRIVATE-TOKEN") or self.headers.get("Authorization", "").removeprefix("Bearer ")
-            status, headers, body = world.answer(self.path, token)
-            plain = isinstance(body, str)
-            raw = body.encode() if plain else json.dumps(body).encode()
-            self.send_response(status)
-            for name, value in headers.items():
-                if name not in world.without:
-                    self.send_header(name, value)
-            self.send_header("Content-Type", "text/plain" if plain else "application/json")
-            self.send_header("Content-Length", str(len(raw)))
-            self.end_headers()
-            self.wfile.write(raw)
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name in the standard library
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    world.url = f"http://127.0.0.1:{server.server_address[1]}"
+    server = HttpServer("nginx", answer)
+    world.url = server.url
     try:
         yield world
     finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+        server.stop()

@@ -16,10 +16,12 @@ import msgspec
 from auditor import plugins, settings
 from auditor.checking import Check
 from auditor.cli import COMMANDS, auditor, exit_codes, options
-from auditor.cli.described import policy_entry, questions
-from auditor.cli.shapes import Shape, in_yaml
+from auditor.cli.checks import questions
+from auditor.entries import policy_entry
+from auditor.model import JSON
 from auditor.plugin_rules import Kind
 from auditor.questions import SourceType
+from auditor.shapes import every_key, in_yaml, prose
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "reference"
 HEAD = "<!-- Written by `make docs` from the code: change it there. -->\n\n"
@@ -95,7 +97,7 @@ def _check(check: Check) -> Iterator[str]:
     )
     yield from table(("asks", "of", "how often", "what"), asked)
     yield from _keys(check.params, "parameter")
-    yield from ("In a policy pack, below `tests:`", "", "```yaml", policy_entry(check), "```", "")
+    yield from ("In a policy pack, below `tests:`", "", "```yaml", *policy_entry(check, ""), "```", "")
 
 
 def commands_page() -> Iterator[str]:
@@ -191,7 +193,7 @@ def settings_page(sources: Sequence[SourceType]) -> Iterator[str]:
     yield from _keys(settings.Entry, "key")
     for source in sources:
         yield from (f"## {source.name}", "")
-        yield from _paragraphs((source.settings.__doc__ or "").partition("\n\n")[0])
+        yield from _paragraphs(prose(source.settings))
         yield from _keys(source.settings, "key")
 
 
@@ -231,14 +233,14 @@ def _asked_by(source: SourceType, operation: str, checks: Sequence[Check]) -> st
 
 def _keys(struct: type[msgspec.Struct], what: str) -> Iterator[str]:
     rows = (
-        [f"`{key.name}`", key.description, key.kind, "required" if key.default is None else _default(key.default)]
-        for key in Shape(struct).keys()  # noqa: SIM118 - no mapping
+        [f"`{key.name}`", key.description, key.kind, "required" if key.required else _default(key.default)]
+        for key in every_key(struct)
     )
     yield from table((what, "meaning", "kind", "default"), rows)
 
 
-def _default(text: str) -> str:
-    return text if text == in_yaml(None) else f"`{text}`"
+def _default(value: JSON) -> str:
+    return "none" if value is None else f"`{in_yaml(value)}`"
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:

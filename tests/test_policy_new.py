@@ -15,11 +15,12 @@ import msgspec
 import pytest
 import yaml
 
-from auditor import fields, plan, plugins, policy, settings, starter
+from auditor import entries, plan, plugins, policy, settings, starter
 from auditor.checking import Check
 from auditor.cli import inputs, policy_new
 from auditor.model import UsageError
 from auditor.questions import SecretRef, SourceType
+from auditor.shapes import keys
 from auditor.starter import Starter
 from auditor.wording import harmless
 from tests.cli_process import auditor, closed_port, report, runs
@@ -65,18 +66,8 @@ def test_nothing_that_is_installed_is_left_out() -> None:
     for source in {one.target_type for one in plugins.checks().values()}:
         assert f"\n  - id: {source}\n    type: {source}\n" in shown
         block = shown.partition(f"- id: {source}\n")[2].partition("\n\n")[0]
-        for field in fields.fields(plugins.sources()[source].settings):
-            assert re.search(rf"^    #?{field.name}: .", block, re.MULTILINE), f"{source}: {field.name}"
-
-
-def test_every_setting_and_parameter_is_explained() -> None:
-    """A setting without a meaning gets one by a clause of its type's docstring that names it in backticks."""
-    for source in plugins.sources().values():
-        for field in fields.fields(source.settings):
-            assert field.meaning, f"{source.name}: {field.name}"
-    for one in plugins.checks().values():
-        for field in fields.fields(one.params):
-            assert field.meaning, f"{one.id}: {field.name}"
+        for key in keys(plugins.sources()[source].settings):
+            assert re.search(rf"^    #?{key.name}: .", block, re.MULTILINE), f"{source}: {key.name}"
 
 
 def optional(files: Mapping[str, str]) -> Iterator[tuple[str, str]]:
@@ -259,11 +250,12 @@ def test_the_command_lays_out_what_can_be_validated_and_names_what_comes_next(tm
         ".gitignore", "auditor.yaml", "policies/acme/postgres.yaml",
         "policies/auditor.schema.json", "policies/policy.schema.json",
     ]  # fmt: skip
-    *listed, _, cd, validate, compare, run = made.out.splitlines()
+    *listed, _, cd, validate, doctor, compare, run = made.out.splitlines()
     assert {f"acme audit/{name}" for name in files} < set(listed)
     assert cd == "  cd 'acme audit'"
-    assert (validate, compare, run) == (
+    assert (validate, doctor, compare, run) == (
         "  auditor policy validate policies/acme -c auditor.yaml",
+        "  auditor doctor --policies policies/acme",
         "  auditor policy coverage page.html --policies policies/acme",
         "  auditor run --policies policies/acme",
     )
@@ -354,5 +346,5 @@ def test_an_unknown_type_is_told(tmp_path: Path) -> None:
 
 def test_ids_made_of_names_are_ids() -> None:
     for text, longest in itertools.product(["Ä", "9 lives", "a" * 99, "A--b", "-", "x_y.z"], [41, 80]):
-        assert re.fullmatch(r"[a-z][a-z0-9-]*", starter._slug(text, longest))
-        assert len(starter._slug(text, longest)) <= longest
+        assert re.fullmatch(r"[a-z][a-z0-9-]*", entries.slug(text, longest))
+        assert len(entries.slug(text, longest)) <= longest

@@ -150,8 +150,8 @@ def test_the_configuration_of_the_user_does_not_matter(tmp_path: Path, monkeypat
 BUCKET = "{name: b, region: us-east-1, expected: {}}"
 VOLUME = "name: v, size: 1, encrypted: true, expected: {}"
 WRONG_WORLDS = {
-    "unknown field `colour`": "colour: red",
-    "Expected `array`, got `str`": "enabled_regions: x",
+    "aws.yaml:6:1: unknown key 'colour'": "colour: red",
+    "aws.yaml:1:18: enabled_regions: must be a list, not text": "enabled_regions: x",
     "v is in us-west-1, which is not an enabled region": f"volumes: [{{{VOLUME}, region: us-west-1}}]",
     "v names the key k, which us-east-1 does not have": f"volumes: [{{{VOLUME}, region: us-east-1, key: k}}]",
     "there are two b": f"buckets: [{BUCKET}, {BUCKET}]",

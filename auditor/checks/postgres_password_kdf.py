@@ -32,13 +32,19 @@ OWASP: Mapping[str, tuple[Mapping[str, int], ...]] = {
 
 
 class Iterations(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Least cost of PBKDF2."""
+    """Least cost of PBKDF2.
+
+    `iterations`: how many times its hash is applied.
+    """
 
     iterations: Positive
 
 
 class Argon2(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Least cost of Argon2 (RFC 9106): memory in KiB, passes, lanes."""
+    """Least cost of Argon2 (RFC 9106).
+
+    `memory_kib`: its memory, in KiB; `iterations`: its passes; `parallelism`: its lanes.
+    """
 
     memory_kib: Positive
     iterations: Positive = 1
@@ -46,7 +52,10 @@ class Argon2(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Scrypt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Least cost of scrypt (RFC 7914); `n` itself, not its logarithm."""
+    """Least cost of scrypt (RFC 7914).
+
+    `n`: the cost itself, not its logarithm; `r`: the size of its blocks; `p`: how many of them are mixed in parallel.
+    """
 
     n: Positive
     r: Positive = 1
@@ -54,7 +63,10 @@ class Scrypt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Bcrypt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Least cost of bcrypt: the logarithm that stands in the hash."""
+    """Least cost of bcrypt.
+
+    `log2_rounds`: the logarithm that stands in the hash.
+    """
 
     log2_rounds: Positive
 
@@ -71,10 +83,11 @@ class Accepted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Params(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`table` (schema.name) and `column`: where the passwords are; `min_bits`: the least length of a digest.
+    """`table`: where the passwords are, as schema.name; `column`: which of its columns holds them.
 
-    `function` (schema.name) is the published function that counts them for a role that may not read the table; without
+    `function`: the published function, as schema.name, that counts them for a role that may not read the table; without
     it the role reads the column itself. `accept`: the functions that are accepted, each with its least cost.
+    `min_bits`: the least length of a digest.
     """
 
     table: Annotated[Qualified, msgspec.Meta(examples=["public.auth_user"])]

@@ -6,7 +6,7 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
@@ -14,10 +14,30 @@ from auditor.cli.exit_codes import epilog
 
 if TYPE_CHECKING:
     from auditor.checking import Check
-    from auditor.questions import SourceType
+    from auditor.questions import Operation, SourceType
 
 LISTED, SHOWN = 100, 80
 """Columns of the list and of one check, where no terminal says how many it has."""
+
+
+class Question(NamedTuple):
+    """An operation that a check may ask, and the least number of times that a complete population takes."""
+
+    source: str
+    operation: Operation
+    least: int
+
+    @property
+    def times(self) -> str:
+        """How often it is asked, in words."""
+        return f"at least {self.least}" if self.least else "as needed"
+
+
+def questions(check: Check, sources: Mapping[str, SourceType]) -> Iterator[Question]:
+    """Yield every question of a check, those to its target first."""
+    for name, operations in check.sources.items():
+        for operation, least in operations.items():
+            yield Question(name, sources[name].operations[operation], least)
 
 
 @click.group(name="checks", invoke_without_command=True)
@@ -30,7 +50,6 @@ def group(ctx: click.Context) -> None:
     if ctx.invoked_subcommand is not None:
         return
     from auditor import plugins
-    from auditor.cli.described import procedure
     from auditor.policy_rules import required_params
     from auditor.wording import harmless
 
@@ -39,7 +58,7 @@ def group(ctx: click.Context) -> None:
         names = [name if name in required else f"{name} (optional)" for name in check.params.__struct_encode_fields__]
         click.echo(f"{check.id}  {harmless(check.title)}")
         for line in (
-            procedure(check),
+            _procedure(check),
             *([f"params: {', '.join(names)}"] if names else []),
             f"population: {check.population}",
             f"proves: {check.proves}",
@@ -68,10 +87,8 @@ def show(name: str) -> int:
 
 def _everything(check: Check, sources: Mapping[str, SourceType], release: str) -> Iterator[str]:
     """Yield the lines about one check."""
-    from auditor.cli.described import policy_entry, procedure, questions
-
     yield _filled(f"{check.id}: {check.title}", 0, 4)
-    yield _filled(procedure(check), 4, 4)
+    yield _filled(_procedure(check), 4, 4)
     yield _filled(f"comes from {release}", 4, 4)
     for title, texts in (
         ("Population", [check.population]),
@@ -86,20 +103,36 @@ def _everything(check: Check, sources: Mapping[str, SourceType], release: str) -
         yield _filled(f"{row.name} of {question.source}, {question.times}: {row.summary}", 4, 8)
         yield _filled("; ".join([row.effect, *([f"needs {row.permission}"] if row.permission else [])]), 8, 8)
     yield from _params(check)
-    yield from ("", "In a policy pack, below tests:", textwrap.indent(policy_entry(check), "    "))
+    yield from _entry(check)
+
+
+def _procedure(check: Check) -> str:
+    """Say what a check reads, how often, and how strong the evidence is."""
+    return f"reads {', '.join(check.sources)}, once per {check.shard}; by {check.basis.value}"
 
 
 def _params(check: Check) -> Iterator[str]:
-    from auditor.cli.shapes import Shape
+    from auditor.shapes import every_key, in_yaml
 
-    keys = list(Shape(check.params).keys())
+    keys = list(every_key(check.params))
     if keys:
         yield from ("", "Parameters")
     for key in keys:
-        must = "required" if key.default is None else f"default {key.default}"
-        yield _filled(f"{key.name} ({must}): {key.kind}", 4, 8)
+        default = "none" if key.default is None else in_yaml(key.default)
+        yield _filled(f"{key.name} ({'required' if key.required else f'default {default}'}): {key.kind}", 4, 8)
         if key.description:
             yield _filled(key.description, 8, 8)
+
+
+def _entry(check: Check) -> Iterator[str]:
+    from auditor.entries import policy_entry
+    from auditor.shapes import NoExample
+
+    yield from ("", "In a policy pack, below tests:")
+    try:
+        yield from policy_entry(check, "    ")
+    except NoExample as error:
+        yield _filled(f"none could be made up ({error}); the parameters are above", 4, 4)
 
 
 def _filled(text: str, first: int, other: int, columns: int = SHOWN) -> str:

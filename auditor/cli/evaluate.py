@@ -12,14 +12,7 @@ from auditor.cli.exit_codes import EVIDENCE, VERDICTS, epilog
 
 @click.command(name="evaluate", epilog=epilog(*VERDICTS, EVIDENCE))
 @click.argument("run", type=options.RunFolder, shell_complete=completing.runs)
-@click.option(
-    "-o",
-    "--output",
-    type=options.AnyPath,
-    metavar="FOLDER",
-    required=True,
-    help="An empty folder for the result.",
-)
+@options.empty_folder("result")
 @options.formats
 @options.fail_on
 @options.no_color

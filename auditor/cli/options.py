@@ -102,6 +102,13 @@ def selection(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+def empty_folder(what: str) -> Callable[..., Any]:
+    """Add -o, an empty folder for something; it comes as `output` (see `new_folder`)."""
+    return click.option(
+        "-o", "--output", type=AnyPath, metavar="FOLDER", required=True, help=f"An empty folder for the {what}."
+    )
+
+
 def wants_color(*, no_color: bool) -> bool:
     """Whether colours may be used at all."""
     return not no_color and not os.environ.get("NO_COLOR")

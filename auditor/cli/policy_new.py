@@ -13,6 +13,7 @@ from auditor.cli import completing, options
 
 NEXT = (
     "auditor policy validate {pack} -c auditor.yaml",
+    "auditor doctor --policies {pack}",
     "auditor policy coverage page.html --policies {pack}",
     "auditor run --policies {pack}",
 )

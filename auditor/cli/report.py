@@ -12,14 +12,7 @@ from auditor.cli.exit_codes import EVIDENCE, epilog
 
 @click.command(name="report", epilog=epilog(EVIDENCE, done="the reports are written"))
 @click.argument("run", type=options.RunFolder, shell_complete=completing.runs)
-@click.option(
-    "-o",
-    "--output",
-    type=options.AnyPath,
-    metavar="FOLDER",
-    required=True,
-    help="An empty folder for the reports.",
-)
+@options.empty_folder("reports")
 @options.formats
 def command(run: Path, output: Path, formats: str) -> int:
     """Write the reports of a stored run again, from its findings; nothing is judged and RUN is not touched."""

@@ -5,16 +5,10 @@ from typing import Any, Literal
 
 import msgspec
 
+from auditor.sandbox.description import Truth, read
 from auditor.sandbox.part import SandboxError
 
 ACCOUNT_ID = "123456789012"  # moto's only account
-
-
-class Truth(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a check must find out about an item, and why."""
-
-    outcome: Literal["pass", "fail", "error", "not_applicable", "manual"]
-    why: str = ""
 
 
 class CustomerKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -122,10 +116,7 @@ class AwsWorld(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def read_aws_world(path: Path) -> AwsWorld:
     """Read a world's aws.yaml, or raise SandboxError saying where it is wrong."""
-    try:
-        world = msgspec.yaml.decode(path.read_bytes(), type=AwsWorld)
-    except (OSError, msgspec.DecodeError) as error:
-        raise SandboxError(f"{path}: {error}") from error
+    world = read(path, AwsWorld)
     _check(world, path)
     return world
 

@@ -7,16 +7,16 @@ import json
 import math
 import re
 import secrets
-import threading
 import urllib.parse
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
 from auditor.sandbox.github_bodies import full_organization, simple_organization, simple_user
 from auditor.sandbox.github_world import GithubWorld, Organization, Person, Token, read_world
+from auditor.sandbox.http_server import HttpServer, reply
 from auditor.sandbox.part import Expected
 from auditor.sources.clock import utcnow
 
@@ -66,34 +66,12 @@ class GithubSimulator:
         self.reset_at = math.floor(utcnow().timestamp()) + 3600
         self.secondary: list[int | None] = []  # refusals to come: seconds of Retry-After, None where GitHub names none
         self.intervene: Callable[[Asking, Any], Any] = lambda _, body: body
-        simulator = self
-
-        class Handler(BaseHTTPRequestHandler):
-            """Answers for the simulator."""
-
-            protocol_version = "HTTP/1.1"
-            timeout = 30
-            server_version, sys_version = "github.com", ""
-
-            def do_GET(self) -> None:
-                """Answer."""
-                simulator.answer(self)
-
-            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name in the standard library
-                """Say nothing."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
-        self._thread.start()
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        self._server = HttpServer("github.com", self.answer)
+        self.url = self._server.url
 
     def stop(self) -> None:
         """End the server. A second call does nothing."""
-        if self._thread.is_alive():
-            self._server.shutdown()
-            self._thread.join()
-            self._server.server_close()
+        self._server.stop()
 
     def answer(self, handler: BaseHTTPRequestHandler) -> None:
         """Answer one request, in the order in which GitHub refuses."""
@@ -111,14 +89,8 @@ class GithubSimulator:
             status = refusal.status
             body = {"message": refusal.message, "documentation_url": DOCUMENTATION, "status": str(status)}
             headers |= refusal.headers
-        raw = json.dumps(body).encode()
-        handler.send_response(status)
-        for name, value in headers.items():
-            handler.send_header(name, value)
-        handler.send_header("Content-Type", "application/json; charset=utf-8")
-        handler.send_header("Content-Length", str(len(raw)))
-        handler.end_headers()
-        handler.wfile.write(raw)
+        headers["Content-Type"] = "application/json; charset=utf-8"
+        reply(handler, status, headers, json.dumps(body).encode())
 
     def _authenticated(self, headers: Any) -> Token:
         if not headers.get("User-Agent"):

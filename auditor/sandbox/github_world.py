@@ -5,18 +5,11 @@ from typing import Literal
 
 import msgspec
 
-from auditor.sandbox.part import SandboxError
+from auditor.sandbox.description import Truth, read
 
 
 class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Part of a world's description: a misspelt key is an error."""
-
-
-class Truth(Record, frozen=True, kw_only=True):
-    """What a check must find out about an item, and why."""
-
-    outcome: Literal["pass", "fail", "error", "not_applicable", "manual"]
-    why: str = ""
 
 
 class Person(Record, frozen=True, kw_only=True):
@@ -87,8 +80,4 @@ class GithubWorld(Record, frozen=True, kw_only=True):
 
 def read_world(world: Path) -> GithubWorld:
     """Read `github.yaml` of a world; `SandboxError` says what is wrong with it."""
-    path = world / "github.yaml"
-    try:
-        return msgspec.yaml.decode(path.read_bytes(), type=GithubWorld)
-    except (OSError, msgspec.DecodeError) as error:
-        raise SandboxError(f"{path}: {error}") from error
+    return read(world / "github.yaml", GithubWorld)

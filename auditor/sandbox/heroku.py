@@ -8,16 +8,16 @@ import base64
 import json
 import re
 import secrets
-import threading
 import urllib.parse
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
 from auditor.sandbox.heroku_ranges import Unsatisfiable, cut
 from auditor.sandbox.heroku_world import EnterpriseAccount, HerokuWorld, Person, Team, Token, read_world, uuid_of
+from auditor.sandbox.http_server import HttpServer, reply
 from auditor.sandbox.part import Expected
 
 REFERENCE = "https://devcenter.heroku.com/articles/platform-api-reference"
@@ -61,34 +61,12 @@ class HerokuSimulator:
         self.limit = world.limit
         self.used: Counter[str] = Counter()  # by account
         self.intervene: Callable[[Asking, Any], Any] = lambda _, body: body
-        simulator = self
-
-        class Handler(BaseHTTPRequestHandler):
-            """Answers for the simulator."""
-
-            protocol_version = "HTTP/1.1"
-            timeout = 30
-            server_version, sys_version = "Heroku", ""
-
-            def do_GET(self) -> None:
-                """Answer."""
-                simulator.answer(self)
-
-            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name in the standard library
-                """Say nothing."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
-        self._thread.start()
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        self._server = HttpServer("Heroku", self.answer)
+        self.url = self._server.url
 
     def stop(self) -> None:
         """End the server. A second call does nothing."""
-        if self._thread.is_alive():
-            self._server.shutdown()
-            self._thread.join()
-            self._server.server_close()
+        self._server.stop()
 
     def answer(self, handler: BaseHTTPRequestHandler) -> None:
         """Answer one request; nothing says in which order Heroku refuses."""
@@ -108,15 +86,8 @@ class HerokuSimulator:
                 headers |= asking.headers
         except Refusal as refusal:
             status, body = refusal.status, refusal.body
-        raw = json.dumps(body).encode()
-        handler.send_response(status)
-        for name, value in headers.items():
-            handler.send_header(name, value)
-        handler.send_header("Request-Id", secrets.token_hex(16))
-        handler.send_header("Content-Type", "application/json;charset=utf-8")
-        handler.send_header("Content-Length", str(len(raw)))
-        handler.end_headers()
-        handler.wfile.write(raw)
+        headers |= {"Request-Id": secrets.token_hex(16), "Content-Type": "application/json;charset=utf-8"}
+        reply(handler, status, headers, json.dumps(body).encode())
 
     def _authenticated(self, headers: Any) -> Token:
         """Find who asks: by a bearer token, or by one as the password of Basic authentication."""

@@ -6,20 +6,13 @@ from typing import Literal
 
 import msgspec
 
-from auditor.sandbox.part import SandboxError
+from auditor.sandbox.description import Truth, read
 
 Scope = Literal["identity", "read", "write", "read-protected", "write-protected", "global"]
 
 
 class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Part of a world's description: a misspelt key is an error."""
-
-
-class Truth(Record, frozen=True, kw_only=True):
-    """What a check must find out about an item, and why."""
-
-    outcome: Literal["pass", "fail", "error", "not_applicable", "manual"]
-    why: str = ""
 
 
 class Person(Record, frozen=True, kw_only=True):
@@ -115,8 +108,4 @@ def uuid_of(kind: str, name: str) -> str:
 
 def read_world(world: Path) -> HerokuWorld:
     """Read `heroku.yaml` of a world; `SandboxError` says what is wrong with it."""
-    path = world / "heroku.yaml"
-    try:
-        return msgspec.yaml.decode(path.read_bytes(), type=HerokuWorld)
-    except (OSError, msgspec.DecodeError) as error:
-        raise SandboxError(f"{path}: {error}") from error
+    return read(world / "heroku.yaml", HerokuWorld)

@@ -5,9 +5,8 @@ from typing import Literal
 
 import msgspec
 
-from auditor.sandbox.part import SandboxError
+from auditor.sandbox.description import read
 from auditor.sandbox.user_table import UserRows
-from auditor.yamlfile import Document, convert
 
 
 class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -139,12 +138,4 @@ class PostgresWorld(Record, frozen=True):
 
 def read_world(folder: Path) -> PostgresWorld:
     """Read `postgres.yaml` of a world's folder; every mistake in it is in the SandboxError, with its line."""
-    path = folder / "postgres.yaml"
-    try:
-        document = Document(str(path), path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SandboxError(f"{path} cannot be read: {error.strerror}") from error
-    world, problems = convert(document, PostgresWorld)
-    if world is None or document.problems:
-        raise SandboxError("; ".join(map(str, [*document.problems, *problems])))
-    return world
+    return read(folder / "postgres.yaml", PostgresWorld)

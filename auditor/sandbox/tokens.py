@@ -9,17 +9,17 @@ import datetime as dt
 import hashlib
 import json
 import secrets
-import threading
 import time
 import urllib.parse
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from auditor.sandbox.http_server import HttpServer, reply
 from auditor.sandbox.part import Expected
 from auditor.sandbox.token_issuer import Issuer, NotValid
 from auditor.sandbox.tokens_world import NAMES, Service, TokensWorld, read_world
@@ -109,42 +109,12 @@ class TokenServices:
         self.services = dict(services)
         self.api_token = api_token
         self.calls: Counter[str] = Counter()  # by path, without the query
-        simulator = self
-
-        class Handler(BaseHTTPRequestHandler):
-            """Answers for the services."""
-
-            protocol_version = "HTTP/1.1"
-            timeout = 30
-            server_version, sys_version = "explo", ""
-
-            def date_time_string(self, timestamp: float | None = None) -> str:
-                """Return the time of the Date header."""
-                return super().date_time_string(clock() if timestamp is None else timestamp)
-
-            def do_GET(self) -> None:
-                """Answer."""
-                simulator.answer(self)
-
-            def do_POST(self) -> None:
-                """Answer."""
-                simulator.answer(self)
-
-            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name in the standard library
-                """Say nothing."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
-        self._thread.start()
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        self._server = HttpServer("explo", self.answer, methods=("GET", "POST"), clock=clock)
+        self.url = self._server.url
 
     def stop(self) -> None:
         """End the server. A second call does nothing."""
-        if self._thread.is_alive():
-            self._server.shutdown()
-            self._thread.join()
-            self._server.server_close()
+        self._server.stop()
 
     def answer(self, handler: BaseHTTPRequestHandler) -> None:
         """Answer one request."""
@@ -155,11 +125,7 @@ class TokenServices:
         except Refusal as refusal:
             status, media = refusal.status, "application/json"
             raw = json.dumps({"detail": refusal.detail}).encode()
-        handler.send_response(status)
-        handler.send_header("Content-Type", media)
-        handler.send_header("Content-Length", str(len(raw)))
-        handler.end_headers()
-        handler.wfile.write(raw)
+        reply(handler, status, {"Content-Type": media}, raw)
 
     def _answer(self, handler: BaseHTTPRequestHandler, path: str, query: Mapping[str, str]) -> tuple[int, str, bytes]:
         body = handler.rfile.read(int(handler.headers.get("Content-Length", 0)))

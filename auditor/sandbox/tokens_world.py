@@ -8,7 +8,7 @@ from typing import Literal
 
 import msgspec
 
-from auditor.sandbox.part import SandboxError
+from auditor.sandbox.description import Truth, read
 
 Protection = Literal["dir/A256GCM", "RS256", "ES256", "HS256", "none"]
 Fault = Literal[
@@ -31,19 +31,12 @@ class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Part of a world's description: a misspelt key is an error."""
 
 
-class Truth(Record, frozen=True, kw_only=True):
-    """What a check must find out about an item, and why."""
-
-    outcome: Literal["pass", "fail", "error", "not_applicable", "manual"] = "pass"
-    why: str = ""
-
-
 class Sample(Record, frozen=True, kw_only=True):
     """A token in the file of samples, issued an hour ago; `iat`: whether it says so."""
 
     lifetime: dt.timedelta
     iat: bool = True
-    expected: Truth = Truth()
+    expected: Truth = Truth(outcome="pass")
 
 
 class Service(Record, frozen=True, kw_only=True):
@@ -79,8 +72,4 @@ class TokensWorld(Record, frozen=True, kw_only=True):
 
 def read_world(world: Path) -> TokensWorld:
     """Read `tokens.yaml` of a world; `SandboxError` says what is wrong with it."""
-    path = world / "tokens.yaml"
-    try:
-        return msgspec.yaml.decode(path.read_bytes(), type=TokensWorld)
-    except (OSError, msgspec.DecodeError) as error:
-        raise SandboxError(f"{path}: {error}") from error
+    return read(world / "tokens.yaml", TokensWorld)

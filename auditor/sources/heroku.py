@@ -66,10 +66,7 @@ class HerokuTarget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     def __post_init__(self) -> None:
         for name in ("base_url", "data_base_url"):
-            try:
-                check_base_url(getattr(self, name))
-            except ValueError as error:
-                raise ValueError(f"{name}: {str(error).removeprefix('base_url: ')}") from None
+            check_base_url(getattr(self, name), name)
 
 
 class _Team(msgspec.Struct):

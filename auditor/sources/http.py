@@ -97,7 +97,10 @@ def check_base_url(url: str, name: str = "base_url") -> None:
         raise ValueError(f"{name}: http:// is only for loopback; use https://")
     if parts.username is not None or parts.query or parts.fragment:
         raise ValueError(f"{name}: must have no user, query or fragment")
-    _origin(url)
+    try:
+        _origin(url)
+    except ValueError as error:  # a port that is none
+        raise ValueError(f"{name}: {error}") from None
 
 
 def _origin(url: str) -> tuple[str, str, int]:
