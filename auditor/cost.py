@@ -21,7 +21,7 @@ EACH_REGION = "each region"
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True):
-    """An operation that a task may ask of a target; `least` 0: as many times as there are subjects."""
+    """An operation that a task may ask of a target, and its least number of calls; 0: as many as there are subjects."""
 
     target: str
     operation: str
@@ -99,16 +99,16 @@ def _task(
         least[task.target, kinds[task.target].fan_out] = 1
     for target, operation, count in declared:
         least[target, operation] = max(least.get((target, operation), 0), count)
+    questions = tuple(
+        _question(target, kinds[target].operations[operation], count) for (target, operation), count in least.items()
+    )
     return TaskCost(
         target=task.target,
         type=kinds[task.target].name,
         shard=task.shard,
         tests=task.tests,
-        questions=tuple(
-            _question(target, kinds[target].operations[operation], count)
-            for (target, operation), count in least.items()
-        ),
-        calls=sum(least.values()),
+        questions=questions,
+        calls=sum(question.least for question in questions),
     )
 
 
@@ -122,4 +122,4 @@ def _declared(target: str, test: Test, checks: Mapping[str, Check]) -> Iterator[
 
 
 def _question(target: str, row: Operation, least: int) -> Question:
-    return Question(target=target, operation=row.name, summary=row.summary, effect=row.effect, least=least)
+    return Question(target=target, operation=row.name, summary=row.summary, effect=row.effect, least=least * row.calls)

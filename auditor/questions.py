@@ -117,6 +117,11 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     like: str = ""
 
     @property
+    def calls(self) -> int:
+        """How many calls one question takes at least."""
+        return 1
+
+    @property
     def permissions(self) -> tuple[str, ...]:
         """Every permission that the question needs, each by itself."""
         return (self.permission,) if self.permission else ()

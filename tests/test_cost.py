@@ -139,12 +139,14 @@ def test_what_is_not_carried_out_costs_nothing_and_is_said(tmp_path: Path) -> No
 
 
 def asked(run: Path) -> dict[str, Counter[str]]:
-    """How many questions each task asked, by operation; a page is no question of its own."""
+    """How many calls each task made, by operation; further pages are not counted."""
     found = {}
     for path in (run / "evidence").glob("*.jsonl"):
         lines = map(json.loads, path.read_bytes().splitlines())
         first = [line for line in lines if line["kind"] == "answer" and line.get("page", {}).get("i", 1) == 1]
-        found[path.stem] = Counter(f"{line['target']}:{line['operation']}" for line in first)
+        found[path.stem] = Counter()
+        for line in first:
+            found[path.stem][f"{line['target']}:{line['operation']}"] += len(line["attempts"])
     return found
 
 

@@ -58,6 +58,11 @@ class AwsOperation(Operation, frozen=True, kw_only=True):
     recipe: Recipe | None = None
 
     @property
+    def calls(self) -> int:
+        """One, and one for each step before it."""
+        return 1 + len(self.steps)
+
+    @property
     def permissions(self) -> tuple[str, ...]:
         """The IAM actions that must be allowed: one for each of its calls that needs any."""
         return tuple(row.permission for row in (*self.steps, self) if row.permission)
