@@ -140,13 +140,13 @@ def test_what_is_not_carried_out_costs_nothing_and_is_said(tmp_path: Path) -> No
 
 def asked(run: Path) -> dict[str, Counter[str]]:
     """How many calls each task made, by operation; further pages are not counted."""
-    found = {}
+    found: dict[str, Counter[str]] = {}
     for path in (run / "evidence").glob("*.jsonl"):
         lines = map(json.loads, path.read_bytes().splitlines())
         first = [line for line in lines if line["kind"] == "answer" and line.get("page", {}).get("i", 1) == 1]
         found[path.stem] = Counter()
         for line in first:
-            found[path.stem][f"{line['target']}:{line['operation']}"] += len(line["attempts"])
+            found[path.stem][f"{line['target']}:{line['operation']}"] += len(line.get("attempts", [0]))
     return found
 
 
