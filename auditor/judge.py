@@ -86,6 +86,7 @@ class _Judge:
         self._sources = sources
         self._tests = {test.id: (claim.id, test) for claim, test in policy.tests()}
         self._tallies = {test.id: Tally() for test in plan.tests}
+        self._targets = {test.id: test.targets for test in plan.tests}
         self._encoder = msgspec.json.Encoder()
 
     def all(self, scope: Iterable[Reached]) -> Mapping[str, Tally]:
@@ -107,7 +108,7 @@ class _Judge:
                 tally.counts.add(finding.outcome)
                 tally.bases.add(finding.basis)
                 examples = tally.examples.setdefault(finding.outcome, [])
-                if len(examples) < EXAMPLES and (words := _example(finding)) not in examples:
+                if len(examples) < EXAMPLES and (words := self._example(finding)) not in examples:
                     examples.append(words)
                 handle.write(self._encoder.encode(finding) + b"\n")
 
@@ -215,6 +216,14 @@ class _Judge:
         basis = self._checks[test.check].basis
         yield self._finding(task, name, self._target(task), outcome, message, cites, basis, "")
 
+    def _example(self, finding: Finding) -> str:
+        """Return a finding in one line; where the test has several targets, which of them it is about."""
+        resource = finding.resource
+        name = f"{resource.id} ({resource.name})" if resource.name else resource.id
+        if len(self._targets[finding.test]) > 1 and resource.type != "target":
+            name = f"{finding.target}: {name}"
+        return f"{name}: {finding.message}"
+
     def _of_target(self, task: Task, name: str, message: str, cites: tuple[Citation, ...]) -> Finding:
         basis = self._checks[self._tests[name][1].check].basis
         return self._finding(task, name, self._target(task), Outcome.ERROR, message, cites, basis, "")
@@ -266,9 +275,3 @@ def bind(
         Questions(segment, name, sources[plan.target(name).type], (recorders or {}).get(name), frozenset(operations))
         for name, operations in zip(names, check.sources.values(), strict=True)
     ]
-
-
-def _example(finding: Finding) -> str:
-    resource = finding.resource
-    name = f"{resource.id} ({resource.name})" if resource.name else resource.id
-    return f"{name}: {finding.message}"

@@ -163,6 +163,12 @@ class ClaimResult(msgspec.Struct, frozen=True, kw_only=True):
     reasons: tuple[str, ...]
     tests: tuple[TestResult, ...]
 
+    @property
+    def other_reasons(self) -> tuple[str, ...]:
+        """The reasons that no example of a test stands for: words nothing tests, what was deselected."""
+        told = {f"{test.id}: {one.reason}" for test in self.tests for one in test.examples}
+        return tuple(reason for reason in self.reasons if reason not in told)
+
 
 class ScopeItem(msgspec.Struct, frozen=True, kw_only=True):
     """One task that was declared, and whether it was reached."""

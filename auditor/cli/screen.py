@@ -97,16 +97,13 @@ def show_claims(screen: Console, head: Head) -> None:
 
 def _show_why(screen: Console, claim: ClaimResult) -> None:
     """Print what the claim's tests found, an example to a line, then what else there is to say of it."""
-    told = set()
     for test in claim.tests:
         for examples in test.examples:
-            told.add(f"{test.id}: {examples.reason}")
             show_indented(screen, f"{harmless(test.id)}: {examples.heading}")
             for words in filter(None, [*examples.first, examples.more]):
                 show_indented(screen, f"- {_cut(words)}", "dim", indent=6)
-    for reason in claim.reasons:
-        if reason not in told:
-            show_indented(screen, _cut(reason))
+    for reason in claim.other_reasons:
+        show_indented(screen, _cut(reason))
 
 
 def show_line(screen: Console, text: str) -> None:
