@@ -205,8 +205,9 @@ class TokensPart:
             target = settings_of(one, self.simulator.url, world.api_token)
             self.expected += _expected(one.service)
             if one.service.samples:
-                target["samples"] = f"tokens-{one.service.target}.txt"
-                self._write_samples(one, folder / str(target["samples"]))
+                samples = folder / f"tokens-{one.service.target}.txt"
+                target["samples"] = str(samples)
+                self._write_samples(one, samples)
             self.targets.append(target)
 
     def stop(self) -> None:
