@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import requests
 import requests.adapters
 
@@ -102,7 +103,7 @@ class TokensHarness:
     def _tampered_file(self, operation: Operation, fault: Fault) -> list[Reply] | None:
         raw = (self._context.settings.folder / self._settings.samples).read_bytes()
         with tempfile.TemporaryDirectory() as name:
-            path = Path(name) / self._settings.samples
+            path = Path(name) / "samples.txt"
             if fault == "refuse":
                 path.mkdir()
             elif fault == "break":
@@ -111,7 +112,7 @@ class TokensHarness:
                 path.write_bytes(raw[: len(raw) // 2])
             else:
                 return None  # no types in a file of lines, and nobody waits for it
-            with self._connection(self._adapter.send, folder=Path(name)) as connection:
+            with self._connection(self._adapter.send, samples=path) as connection:
                 return list(connection.ask(operation, {}))
 
     @contextmanager
@@ -119,17 +120,18 @@ class TokensHarness:
         self,
         transport: Callable[..., requests.Response],
         *,
-        folder: Path | None = None,
+        samples: Path | None = None,
         clock: Callable[[], dt.datetime] = utcnow,
     ) -> Iterator[TokensConnection]:
         opening = Opening(
             shard=self._shard,
             secret=self._context.secret,
             conceal=lambda _: None,
-            folder=folder or self._context.settings.folder,
+            folder=self._context.settings.folder,
             transport=transport,
         )
-        connection = TokensConnection(self._settings, opening, clock=clock, sleep=_never)
+        settings = msgspec.structs.replace(self._settings, samples=str(samples)) if samples else self._settings
+        connection = TokensConnection(settings, opening, clock=clock, sleep=_never)
         try:
             yield connection
         finally:
