@@ -18,9 +18,9 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
-import yaml
 from msgspec import inspect
 
+from auditor import yamlcore
 from auditor.model import JSON
 from auditor.questions import SecretRef
 from auditor.wording import one_of
@@ -119,7 +119,7 @@ def example(kind: inspect.Type, name: str) -> JSON:
 
 def in_yaml(value: JSON) -> str:
     """Return a value in YAML, on one line."""
-    text = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, sort_keys=False, width=UNBROKEN)
+    text = yamlcore.dump(value, default_flow_style=True, width=UNBROKEN)
     return str(text).removesuffix("...\n").rstrip("\n")
 
 

@@ -1,4 +1,4 @@
-"""Reading YAML text strictly: the core schema of YAML 1.2 and nothing else, with the place of every value.
+"""YAML text, read strictly and written: the core schema of YAML 1.2 and nothing else, with the place of every value.
 
 PyYAML's own loader follows YAML 1.1, which reads account `012345670123` as octal, `no` as False and `2026-11-23` as a
 date. Here those are a mistake, a text and a text. A number with a leading zero is a mistake, because readers of YAML
@@ -240,3 +240,20 @@ def place_in(text: str, position: int) -> Place:
     """Return the place of a character of the text."""
     before = _BREAK.split(text[:position])
     return Place(len(before), len(before[-1]) + 1)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes YAML 1.1, in which 12e45 is a text; whatever the core schema could take for a number is quoted."""
+
+    def represent_text(self, text: str) -> yaml.ScalarNode:
+        """Return the node of a text."""
+        is_number = any(form.fullmatch(text) for form in (_INTEGER, _FLOAT, _NOT_FINITE, _LEADING_ZERO))
+        return self.represent_scalar(_TEXT, text, style="'" if is_number else None)
+
+
+_Dumper.add_representer(str, _Dumper.represent_text)
+
+
+def dump(value: JSON, **how: Any) -> str:
+    """Return a value as YAML that `read` and readers of YAML 1.1 understand alike; `how` is PyYAML's own."""
+    return str(yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, **how))

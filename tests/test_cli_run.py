@@ -64,7 +64,7 @@ def test_what_cannot_be_reached_is_unproven_and_says_why(dead: Dead) -> None:
     why = reasons(dead.run)
     assert "wire.tls_startup(certificate=none, host=127.0.0.1, port=" in why
     assert "Connection refused" in why
-    assert "    certificate: 2 could not be told\n      - 127.0.0.1:" in dead.ended.out
+    assert "    certificate: 2 could not be told\n      - db: 127.0.0.1:" in dead.ended.out
     assert "2 claims: 2 unproven; " in dead.ended.out
     listed = dead.ended.out.splitlines()[-2:]
     assert [dead.folder / line for line in listed] == [dead.run / "report.json", dead.run / "report.html"]

@@ -252,6 +252,18 @@ VALUES = st.recursive(
 )
 
 
+TEXTS = WORDS | st.text("0123456789eE.+-_xo", min_size=1, max_size=8) | st.sampled_from(["12e45678", "0123", ".inf"])
+
+
+@settings(deadline=None)
+@given(st.dictionaries(TEXTS, TEXTS | st.lists(TEXTS), min_size=1))
+def test_what_is_written_is_read_as_it_was(value: dict[str, Any]) -> None:
+    """PyYAML by itself writes 12e45678 without quotes, for in YAML 1.1 that is a text."""
+    document = Document("f", yamlcore.dump(value))
+    assert document.problems == []
+    assert document.data == value
+
+
 @settings(deadline=None)
 @given(st.dictionaries(WORDS, VALUES, min_size=1))
 def test_json_is_read_as_json(value: dict[str, Any]) -> None:

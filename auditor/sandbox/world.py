@@ -14,8 +14,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
+from auditor import yamlcore
 from auditor.sandbox.part import Expected, Part
 
 WORLDS = Path(__file__).with_name("worlds")
@@ -57,7 +56,7 @@ def running(name: str) -> Iterator[World]:
             "organization": f"Explo (demo world: {name})",
             "targets": [target for part in parts for target in part.targets],
         }
-        config.write_text(yaml.safe_dump(settings, sort_keys=False, allow_unicode=True), encoding="utf-8")
+        config.write_text(yamlcore.dump(settings), encoding="utf-8")
         environment = {key: value for part in parts for key, value in part.environment.items()}
         yield World(name, config, environment, [line for part in parts for line in part.expected])
 
