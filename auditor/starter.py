@@ -131,7 +131,7 @@ def _pack(organization: str, kind: str, checks: Sequence[Check], today: str) -> 
 def _head(organization: str, kind: str, today: str) -> Iterator[str]:
     yield f"{PACK_HEAD % kind}id: {slug(organization)}-{slug(kind)}"
     yield from comment("the question on your page that these claims answer", "")
-    yield f"title: {in_yaml(f'How is {kind} secured?')}"
+    yield f"title: {in_yaml(f'How are the targets of type {kind} secured?')}"
     yield "source:"
     yield f"  title: {in_yaml(f'Security page of {organization}')}"
     yield from comment("where it is published (or document: PATH, for a PDF or a contract)", "  ")

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 import yaml
 
+from auditor import plugins
 from auditor.checking import Check, Subject
 from auditor.doctor import Examination, trouble_of
 from auditor.model import Resource, Unproven
@@ -248,6 +249,13 @@ CODES = {
 @pytest.mark.parametrize("code", CODES)
 def test_codes_mean_what_they_say(code: str) -> None:
     assert trouble_of(source(World()), code) is CODES[code]
+
+
+@pytest.mark.parametrize("name", ["github", "heroku", "tokens"])
+def test_a_token_that_is_not_valid_lacks_no_permission(name: str) -> None:
+    kind = plugins.sources()[name]
+    assert trouble_of(kind, "401") is Trouble.CREDENTIALS
+    assert trouble_of(kind, "403") is Trouble.DENIED
 
 
 def test_the_words_of_a_source_go_before_those_of_all() -> None:

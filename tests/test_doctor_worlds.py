@@ -30,7 +30,7 @@ TROUBLES = {
     ("code-labs", "github-mfa"): "error",  # the token is not an owner's
     ("code-enterprise", "github-mfa"): "denied",  # single sign-on
     ("hosting-marketing", "heroku-mfa"): "error",  # the token is a collaborator's
-    ("hosting-staging", "heroku-mfa"): "denied",  # the token was rotated
+    ("hosting-staging", "heroku-mfa"): "credentials",  # the token was rotated
     ("embed-crashing", "jwt-expiry-enforced"): "error",  # the door answers with 500
     ("embed-not-allowed", "jwt-expiry-enforced"): "denied",  # the settings do not allow minting
     ("embed-not-allowed", "jwt-lifetime"): "denied",

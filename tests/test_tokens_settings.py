@@ -125,6 +125,11 @@ def test_settings_that_make_no_sense_are_refused(changes: dict[str, Any]) -> Non
         settings(**changes)
 
 
+def test_a_header_that_is_none_is_named() -> None:
+    with pytest.raises(msgspec.ValidationError, match="name is not the name of a header"):
+        settings(verify={**VERIFY, "name": "no header:"})
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1:8000", "localhost", "[::1]"])
 def test_http_is_for_loopback(host: str) -> None:
     mint = Mint(url=f"http://{host}/x", token=SecretRef(env="X"))

@@ -152,4 +152,5 @@ CHECK = Check(
         "that nobody lets a root user without credentials recover its password, as the management account can",
     ),
     time_based=True,
+    criteria=("CC6.1", "CC6.3", "CC6.6"),
 )

@@ -119,4 +119,5 @@ CHECK = Check(
         "members whom an identity provider signs in: their MFA is the provider's evidence",
         "a list that is short and well-formed: this API has no second count; it must not be empty",
     ),
+    criteria=("CC6.1", "CC6.3", "CC6.6"),
 )

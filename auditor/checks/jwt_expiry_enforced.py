@@ -130,4 +130,5 @@ CHECK = Check(
         "that a longer-lived token is refused at its end as well",
         "every other way to forge a token: algorithm none, or a public key taken for a shared secret",
     ),
+    criteria=("CC6.1", "CC6.6"),
 )

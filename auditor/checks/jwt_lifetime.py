@@ -185,4 +185,5 @@ CHECK = Check(
         "a signature, where no key is declared",
     ),
     time_based=True,
+    criteria=("CC6.1", "CC6.6"),
 )

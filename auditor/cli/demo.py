@@ -42,7 +42,8 @@ def command(
 ) -> int:
     """Start a demo world on loopback and audit it.
 
-    A world is a real PostgreSQL and moto's AWS, filled with what a healthy company has, or with many faults at once.
+    A world is a real PostgreSQL, moto's AWS, and a GitHub, a Heroku and token services that answer as theirs do, filled
+    with what a healthy company has, or with many faults at once.
     Needs the extra auditor[sandbox], and PostgreSQL 15 or later on this machine.
     """
     from auditor.cli.screen import console

@@ -32,7 +32,7 @@ NEXT = (
 )
 @click.option("--organization", metavar="NAME", help="As it is printed in reports (default: the folder's name).")
 def command(folder: Path, types: tuple[str, ...], organization: str | None) -> int:
-    """Lay out a working folder: settings, a policy pack, their schemas.
+    """Lay out a working folder to begin with.
 
     FOLDER gets auditor.yaml and policies/, explained line by line and valid at once. Its claims are examples: they
     stay unproven until your own published words stand in them. Nothing that exists is overwritten.

@@ -20,6 +20,6 @@ SOURCE = SourceType(
     declare=declare,
     open=lambda target, opening: closing(TokensConnection(target, opening)),
     parallel_questions=1,  # the order of minting and presenting is what the checks are about
-    denied=("401", "403", "not allowed"),
+    denied=("403", "not allowed"),
     grants={"tokens": grants.text},
 )

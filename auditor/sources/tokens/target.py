@@ -65,11 +65,18 @@ class Verify(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         if self.in_ == "body" and self.method != "POST":
             raise ValueError("verify: a token in the body takes method: POST")
         if self.in_ == "header":
-            convert(self.name, HeaderName)
+            _check_header(self.name)
         elif self.scheme:
             raise ValueError("verify: a scheme is for a token in a header")
         if not set(self.accepted).isdisjoint(self.refused):
             raise ValueError("verify: a status means either accepted or refused")
+
+
+def _check_header(name: str) -> None:
+    try:
+        convert(name, HeaderName)
+    except msgspec.ValidationError:
+        raise ValueError("verify: name is not the name of a header (letters, digits and -)") from None
 
 
 class TokensTarget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
