@@ -214,6 +214,7 @@ def test_the_plan_reads_as_a_text_and_asks_nobody(tmp_path: Path) -> None:
         "      2  probe: Ask an endpoint for a session over TLS, with or without the client certificate;\n"
         "         stops at the answer. (wire.tls_startup)\n"
         "\n"
+        "at least: where all can be asked and answered, and the parameters that ask least\n"
         "probe: tries something as any client could: a handshake, an expired token\n"
         "at least 3 calls in all\n"
         "\n"

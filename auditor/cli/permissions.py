@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from auditor.cli import options
+from auditor.cli.exit_codes import epilog
 
 if TYPE_CHECKING:
     from auditor.checking import Check
@@ -34,7 +35,7 @@ class Place(NamedTuple):
         return f"{self.target} ({self.kind.name})" if self.target else self.kind.name
 
 
-@click.command(name="permissions")
+@click.command(name="permissions", epilog=epilog(done="the permissions are printed"))
 @click.option(
     "-f",
     "--format",

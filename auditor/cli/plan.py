@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from auditor.cli import options
+from auditor.cli.exit_codes import epilog
 
 if TYPE_CHECKING:
     from auditor.cost import Cost, Question, TaskCost
@@ -18,7 +19,7 @@ EFFECTS = {
 }
 
 
-@click.command(name="plan")
+@click.command(name="plan", epilog=epilog(done="the plan is printed"))
 @options.config
 @options.policies
 @options.selection
@@ -61,6 +62,8 @@ def _show(found: Cost) -> None:
     questions = [question for task in found.tasks for question in task.questions]
     if any(question.least == 0 for question in questions):
         page.line("*  as many as there are subjects: one for each bucket, key, database …", hanging=3)
+    if any(question.least for question in questions):
+        page.line("at least: where all can be asked and answered, and the parameters that ask least", hanging=4)
     for effect, meaning in EFFECTS.items():
         if any(question.effect == effect for question in questions):
             page.line(f"{effect}: {meaning}", hanging=4)

@@ -367,6 +367,6 @@ SOURCE = SourceType(
     identity="team",
     contradiction=contradiction,
     parallel_questions=1,  # one pool of questions for the whole account
-    denied=("403", "two_factor"),
+    denied=("403", "404", "two_factor"),
     grants=MappingProxyType({"heroku": grant}),
 )
