@@ -88,6 +88,15 @@ def states(text: str, *known: Keys) -> list[str]:
 # Encrypted
 
 
+@pytest.mark.parametrize("algorithm", ["dir/A256GCM", "RS256/x", "/"])
+def test_a_signed_token_never_looks_like_an_encrypted_one(algorithm: str) -> None:
+    """Whoever reads `dir/A256GCM` in a report takes it that nobody can read the token."""
+    text = compact({"alg": algorithm, "enc": "A256GCM"}, CLAIMS)
+    for known in (keys(), keys(SECRET)):
+        assert "no algorithm of a signed token" in refused(text, known)
+    assert read_token(compact({"alg": "RS256", "enc": "A256GCM"}, CLAIMS), keys()).compact.algorithm == "RS256"
+
+
 def test_a_token_as_explo_documents_it_is_decrypted() -> None:
     text = encrypted(kid="7c1b")
     token = read_token(text, keys(SECRET))
