@@ -171,6 +171,15 @@ def test_signatures_are_checked_with_the_shared_secret_however_short(algorithm: 
         verifier.deserialize(text, octets(secret))
 
 
+@pytest.mark.parametrize("algorithm", ["RS256", "PS256", "ES256", "EdDSA"])
+def test_a_key_set_that_gives_a_private_key_away_is_read_as_the_public_one(algorithm: str) -> None:
+    own = key(algorithm)
+    (state,) = states(signed(algorithm, own), keys(None, lambda: [own.export_private(as_dict=True)]))
+    assert state == "verified"
+    (state,) = states(signed(algorithm, key(algorithm)), keys(None, lambda: [own.export_private(as_dict=True)]))
+    assert state == "invalid"
+
+
 def test_a_key_is_used_for_the_algorithms_it_is_a_key_of() -> None:
     """A public key is no shared secret, a shared secret no public key, and none of them a key of another kind."""
     exported = RSA.export_to_pem().decode()

@@ -326,7 +326,7 @@ def stated_message(received: Received) -> str:
     """Return the `message` of an error's JSON body; "" where there is none."""
     try:
         body = msgspec.json.decode(received.raw)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return ""
     message = body.get("message") if isinstance(body, dict) else None
     return message if isinstance(message, str) else ""
