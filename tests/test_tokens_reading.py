@@ -88,6 +88,15 @@ def states(text: str, *known: Keys) -> list[str]:
 # Encrypted
 
 
+@pytest.mark.parametrize("algorithm", ["dir/A256GCM", "RS256/x", "/"])
+def test_a_signed_token_never_looks_like_an_encrypted_one(algorithm: str) -> None:
+    """Whoever reads `dir/A256GCM` in a report takes it that nobody can read the token."""
+    text = compact({"alg": algorithm, "enc": "A256GCM"}, CLAIMS)
+    for known in (keys(), keys(SECRET)):
+        assert "no algorithm of a signed token" in refused(text, known)
+    assert read_token(compact({"alg": "RS256", "enc": "A256GCM"}, CLAIMS), keys()).compact.algorithm == "RS256"
+
+
 def test_a_token_as_explo_documents_it_is_decrypted() -> None:
     text = encrypted(kid="7c1b")
     token = read_token(text, keys(SECRET))
@@ -160,6 +169,15 @@ def test_signatures_are_checked_with_the_shared_secret_however_short(algorithm: 
         verifier = jws.JWS()
         verifier.allowed_algs = [algorithm]
         verifier.deserialize(text, octets(secret))
+
+
+@pytest.mark.parametrize("algorithm", ["RS256", "PS256", "ES256", "EdDSA"])
+def test_a_key_set_that_gives_a_private_key_away_is_read_as_the_public_one(algorithm: str) -> None:
+    own = key(algorithm)
+    (state,) = states(signed(algorithm, own), keys(None, lambda: [own.export_private(as_dict=True)]))
+    assert state == "verified"
+    (state,) = states(signed(algorithm, key(algorithm)), keys(None, lambda: [own.export_private(as_dict=True)]))
+    assert state == "invalid"
 
 
 def test_a_key_is_used_for_the_algorithms_it_is_a_key_of() -> None:

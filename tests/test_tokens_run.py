@@ -219,3 +219,17 @@ def test_faults_are_put_into_answers_that_are_as_they_were(
                     asked += 1
             harness.close()
         assert asked == 8
+
+
+@pytest.mark.parametrize("apart", [-20.0, -3.0, 3.0, 20.0])
+@pytest.mark.parametrize(("faults", "verdict"), [((), "supported"), (("accepts_expired",), "refuted")])
+def test_who_tells_the_time_and_who_looks_at_tokens_may_have_different_clocks(
+    tmp_path: Path, apart: float, faults: tuple[str, ...], verdict: str
+) -> None:
+    """A proxy writes the Date. Where the service behind it is late, its tokens live on, and that is no fault."""
+    clock = Clock()
+    given = {"lifetime": "PT40S", "leeway": "PT1S", "max_wait": "PT90S"}
+    with running(service(faults=faults), clock=clock.seconds) as server:
+        server.services["embed"].clock = lambda: clock.seconds() + apart
+        found = audit(server, tmp_path, clock, tests={"enforced": ("jwt-expiry-enforced", given)})
+    assert found.claims == {"enforced": verdict}

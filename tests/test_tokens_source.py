@@ -257,6 +257,21 @@ def test_a_kind_with_very_many_members_is_told_by_its_digest() -> None:
     assert max(map(len, kinds)) < 120
 
 
+def test_a_page_without_end_of_its_title_is_read_once() -> None:
+    """A page of a million titles that never end must not be searched a million times: that takes hours."""
+    for begin in (b"<title>", b"<title", b"<TITLE >x"):
+        page = answer(begin * 1_000_000, Content_Type="text/html")
+        with source(settings(), transport=Canned(minted(), page)) as one:
+            body = one.ask("verify", token=one.mint(), moment="fresh").body
+        assert body["content"] == "text/html (without a title)"
+
+
+@pytest.mark.parametrize("status", [400, 403, 500])
+def test_a_refusal_that_is_nested_without_end_is_still_that_refusal(status: int) -> None:
+    with source(settings(), transport=Canned(answer(b"[" * 100_000, status))) as one:
+        assert one.error("mint")[0] == str(status)
+
+
 @pytest.mark.parametrize("body", [b"", b"{", b'{"a": 1, "a": 2}', b"<html>", b'{"a": NaN}'])
 def test_an_acceptance_in_json_that_is_none_is_malformed(body: bytes) -> None:
     with source(settings(), transport=Canned(minted(), answer(body))) as one:

@@ -94,20 +94,31 @@ def _judge(token: Answer, kind: str, params: Params) -> Verdict:
     least, most = _lifetime(token, kind, expires)
     noted = "" if protection != "unchecked" else "; its signature was not checked, for no key is declared"
     advice = ADVICE_IAT if token.get("/token/dates/iat/type", Kind) != "number" else ""
-    return _compared(least, most, params, f"{algorithm}: lives {{}}{noted}", advice)
+    verdict = _compared(least, most, params, f"{algorithm}: lives {_span(least, most)}{noted}", advice)
+    if isinstance(verdict, str):
+        raise Unproven(verdict, [token])
+    return verdict
 
 
-def _compared(least: float, most: float, params: Params, message: str, advice: str) -> Verdict:
-    """Judge a lifetime that is known to be between `least` and `most` seconds."""
+def _compared(least: float, most: float, params: Params, lives: str, advice: str) -> Verdict | str:
+    """Judge a lifetime that is known to be between `least` and `most` seconds; in words where that is too vague.
+
+    How vague it may be is the tolerance, and the second that the service's clock is exact to.
+    """
     tolerance, longest = params.tolerance.total_seconds(), params.max_lifetime.total_seconds()
+    vague = most - least > tolerance + 1
     if least > longest + tolerance:
-        return failed(f"{message.format(_span(least, most))}, more than the {_words(longest)} it may")
-    if params.requested_lifetime is not None:
-        asked = params.requested_lifetime.total_seconds()
-        if least > asked + tolerance or most < asked - tolerance:
-            return failed(f"{message.format(_span(least, most))}, where {_words(asked)} were asked for")
-        return passed(f"{message.format(_span(least, most))}, as was asked for", advice=advice)
-    return passed(message.format(_span(least, most)), advice=advice)
+        return failed(f"{lives}, more than the {_words(longest)} it may")
+    if vague and most > longest + tolerance:
+        return f"{lives}, so it may live longer than the {_words(longest)} it may"
+    if params.requested_lifetime is None:
+        return passed(lives, advice=advice)
+    asked = params.requested_lifetime.total_seconds()
+    if least > asked + tolerance or most < asked - tolerance:
+        return failed(f"{lives}, where {_words(asked)} were asked for")
+    if vague and not asked - tolerance <= least <= most <= asked + tolerance:
+        return f"{lives}, so it may not live the {_words(asked)} that were asked for"
+    return passed(f"{lives}, as was asked for", advice=advice)
 
 
 def _lifetime(token: Answer, kind: str, expires: float) -> tuple[float, float]:
@@ -115,6 +126,7 @@ def _lifetime(token: Answer, kind: str, expires: float) -> tuple[float, float]:
 
     A sample says it itself: exp - iat. What was just minted lives from then on as well, whatever its iat says: the
     longer of both counts. When that was, the service's own clock says, to the second; the request took its time too.
+    Where that clock and the iat differ by more than that, and by no more than clocks may, either may be right.
     """
     issued = None
     if token.get("/token/dates/iat/type", Kind) == "number":
@@ -127,7 +139,10 @@ def _lifetime(token: Answer, kind: str, expires: float) -> tuple[float, float]:
         told, taken = _clocks(token)
         least, most = expires - (told + 1), expires - (told - taken)
         if issued is not None:
-            least, most = max(least, expires - issued), max(most, expires - issued)
+            lives = expires - issued
+            agree = told - taken - 1 <= issued <= told + 1
+            known = agree or abs(issued - told) > MOST_SKEW.total_seconds()
+            least, most = max(least, lives) if known else min(least, lives), max(most, lives)
     if most <= 0:
         raise Unproven("is expired as soon as it is issued, so it says nothing of those that work", [token])
     return least, most

@@ -13,7 +13,7 @@ from auditor.checks.jwt_lifetime import CHECK
 from auditor.model import JSON, Basis, Outcome, Resource, Unproven, Verdict
 from tests.checks.asking import ABSENT, DENIED, InMemory, paged, params, question, unreadable
 from tests.checks.passing import NOW
-from tests.checks.token_answers import MINTED, MISSING, minted, number, token
+from tests.checks.token_answers import AFTER, MINTED, MISSING, minted, number, token
 
 DAY = 86_400
 GIVEN: dict[str, JSON] = {"max_lifetime": "P1D", "algorithms": ["dir/A256GCM", "RS256"]}
@@ -194,6 +194,41 @@ def test_a_request_that_took_too_long_or_less_than_nothing_tells_no_moment(after
 
 def test_what_needs_no_clock_fails_without_one() -> None:
     assert judged(minted(MISSING, server_time=None)).outcome is Outcome.FAIL
+
+
+def slowly(seconds: float, exp: float, iat: JSON = None) -> dict[str, JSON]:
+    """A token that was there so many seconds after it was asked for."""
+    body = minted(number(exp), iat)
+    before = dt.datetime.fromtimestamp(MINTED + 0.4 - seconds, dt.UTC).isoformat()
+    body["minted_at"] = {"before": before, "after": AFTER}
+    return body
+
+
+@pytest.mark.parametrize("iat", [MISSING, number(MINTED)])
+def test_a_minting_that_took_longer_than_the_tolerance_proves_no_limit_that_may_be_passed(iat: JSON) -> None:
+    """It may have been minted when it was asked for, so that it lived longer than it may, or than was asked for."""
+    assert "may live longer than the 86,400 s" in unproven(slowly(30, MINTED + DAY, iat))
+    assert judged(slowly(30, MINTED + DAY - 60, iat)).outcome is Outcome.PASS
+    assert judged(slowly(30, MINTED + DAY + 4, iat)).outcome is Outcome.FAIL
+    assert judged(slowly(2, MINTED + DAY, iat)).outcome is Outcome.PASS
+    requested = {"requested_lifetime": "PT4S"}
+    assert "may not live the 4 s" in unproven(slowly(30, MINTED + 4, iat), "requested", **requested)
+    assert judged(slowly(30, MINTED + 8, iat), "requested", **requested).outcome is Outcome.FAIL
+    assert judged(slowly(2, MINTED + 4, iat), "requested", **requested).outcome is Outcome.PASS
+    assert judged(slowly(30, MINTED + 4, iat), "requested", **requested, tolerance="PT30S").outcome is Outcome.PASS
+
+
+@pytest.mark.parametrize("apart", [-50, -5, 5, 50])
+def test_where_the_iat_and_the_services_clock_differ_a_little_neither_makes_a_fault_or_a_proof(apart: int) -> None:
+    """A proxy with another clock writes the Date, or the iat is made up: both may be, so neither is believed."""
+    body = minted(number(MINTED + apart + DAY), number(MINTED + apart))
+    if apart > 0:
+        assert "may live longer than the 86,400 s" in unproven(body)
+    else:
+        assert judged(body).outcome is Outcome.PASS  # by either it lives no longer
+    short = minted(number(MINTED + apart + 60), number(MINTED + apart))
+    assert "may not live the 60 s" in unproven(short, "requested", requested_lifetime="PT60S")
+    assert judged(minted(number(MINTED + 3 * DAY), number(MINTED + apart))).outcome is Outcome.FAIL
 
 
 # Samples

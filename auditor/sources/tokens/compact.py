@@ -50,6 +50,8 @@ def take_apart(text: str) -> Compact:
     names = ("alg",) if _KINDS[len(segments)] == "jws" else ("alg", "enc")
     if not all(isinstance(header.get(name), str) and header[name] for name in names):
         raise unreadable(f"the token's header names no {' and '.join(names)}")
+    if len(names) == 1 and "/" in header["alg"]:  # would read as an encrypted one's (`algorithm`), to whoever trusts it
+        raise unreadable("the token's header names no algorithm of a signed token")
     if "crit" in header:  # "if any … are not understood … the JWS is invalid" (RFC 7515 section 4.1.11)
         raise unreadable("the token's header demands an extension (crit) that is not known here")
     return Compact(segments, _KINDS[len(segments)], header)

@@ -49,10 +49,15 @@ class _KeySet(msgspec.Struct):
 
 @dataclass(frozen=True, repr=False)
 class Held:
-    """A token that was minted, and how far the service's clock was ahead of ours then; None: it told no time."""
+    """A token that was minted, and how far the service's clock was ahead of ours then; None: it told no time.
+
+    `until` is when the lifetime that was asked for is over, counted from when the token was there: whoever wrote the
+    `exp` may have another clock than whoever tells the time, a proxy perhaps, and then goes by it alone.
+    """
 
     token: Token
     skew: float | None
+    until: float
 
 
 class TokensConnection:
@@ -105,6 +110,7 @@ class TokensConnection:
         mint = self._allowed_mint()
         https = self._https(mint.url, in_header(lambda: self._opening.secret(mint.token), **_header_of(mint)))
         wanted = {"provided_id": mint.customer, "embed_id": mint.embed, "key_id": mint.key_id, "expiration": lifetime}
+        lives = _seconds(lifetime) if lifetime else 0.0
         before = self._clock()
 
         def read(received: Received) -> JSON:
@@ -115,7 +121,8 @@ class TokensConnection:
             self._opening.conceal(text)
             token = read_token(text, self._keys)
             told = received.server_time
-            self._held[token.handle] = Held(token, (told - after).total_seconds() if told else None)
+            skew = (told - after).total_seconds() if told else None
+            self._held[token.handle] = Held(token, skew, (told or after).timestamp() + lives)
             times = {"minted_at": {"before": before, "after": after}, **({"server_time": told} if told else {})}
             return {"token": token.kept(), "requested": lifetime, **msgspec.to_builtins(times)}
 
@@ -168,7 +175,7 @@ class TokensConnection:
         return https.ask(url, read, method=verify.method, headers=headers, body=body).reply
 
     def _wait(self, held: Held, leeway: float, max_wait: float) -> float:
-        """Wait until the token is expired by the service's clock, and the leeway is over; return when that is."""
+        """Wait until the token is expired by every clock of the service, and the leeway over; return when that is."""
         if held.token.expires is None:
             raise SourceFailure(
                 "unreadable", "the token has no `exp` that says when it expires, so none can be waited for"
@@ -179,7 +186,7 @@ class TokensConnection:
             )
         if abs(held.skew) > MOST_SKEW:
             raise SourceFailure("clock", f"the service's clock and ours differ by {held.skew:+,.0f} s")
-        due = math.ceil(held.token.expires + leeway)  # the times that services tell are whole seconds
+        due = math.ceil(max(held.token.expires, held.until) + leeway)  # the times that services tell are whole seconds
         wait = due - self._clock().timestamp() - held.skew
         if wait > max_wait:
             raise SourceFailure(

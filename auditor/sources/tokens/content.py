@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from typing import Any
 
 from auditor.model import JSON
 from auditor.sources.http import Received, read_json
 
-_TITLE = re.compile(rb"<title[^>]*>(.*?)</title", re.IGNORECASE | re.DOTALL)
 LONGEST_KIND = 1000
 
 
@@ -30,13 +28,20 @@ def describe(received: Received) -> str:
         members = sorted(body.items()) if isinstance(body, dict) else []
         kind = ", ".join(f"{name}: {kind_of(value)}" for name, value in members) if members else kind_of(body)
     elif media in ("text/html", "application/xhtml+xml"):
-        title = _TITLE.search(received.raw)
-        kind = " ".join(title[1].decode("utf-8", "replace").split()) if title else "without a title"
+        kind = _title(received.raw)
     else:
         return media or "of no stated kind"
     if len(kind) > LONGEST_KIND:
         kind = f"of SHA-256 {hashlib.sha256(kind.encode()).hexdigest()}"
     return f"{media} ({kind})"
+
+
+def _title(page: bytes) -> str:
+    """Return the text of a page's title; each byte is looked at once, however the page is written."""
+    small = page.lower()
+    begin = small.find(b">", small.find(b"<title")) + 1 if b"<title" in small else 0
+    end = small.find(b"</title", begin) if begin else -1
+    return " ".join(page[begin:end].decode("utf-8", "replace").split()) if end >= 0 else "without a title"
 
 
 def kind_of(value: JSON) -> str:

@@ -28,6 +28,8 @@ PUBLIC: Mapping[str, tuple[str, str]] = {
     "EdDSA": ("OKP", "Ed25519"),
 }
 """Type and curve of the keys of each algorithm (RFC 7518 section 3.1, RFC 8037)."""
+PRIVATE = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth"})
+"""What only a private key has (RFC 7518 sections 6.2.2 and 6.3.2). No key set should show it; some do."""
 MOST_SECONDS = 1e15
 _NAMES = {bool: "boolean", str: "string", list: "array", dict: "object", type(None): "null"}
 
@@ -152,12 +154,13 @@ def _check(compact: Compact, keys: Keys) -> Signature:
     if name in SHARED and keys.secret is not None:
         candidates = [keys.secret().encode("utf-8", "surrogateescape")]
     elif name in PUBLIC and keys.public is not None:
-        candidates = [key for key in keys.public() if _fits(key, compact)]
+        fitting = [key for key in keys.public() if _fits(key, compact)]
+        candidates = [{part: value for part, value in key.items() if part not in PRIVATE} for key in fitting]
     result: Signature = "no_key"
     for candidate in candidates:
         algorithm = get_default_algorithms()[name]
         try:
-            key = algorithm.prepare_key(candidate) if name in SHARED else jwt.PyJWK(dict(candidate), algorithm=name).key
+            key = algorithm.prepare_key(candidate) if name in SHARED else jwt.PyJWK(candidate, algorithm=name).key
             verified = algorithm.verify(compact.signed, key, signature)
         except (jwt.PyJWTError, ValueError, TypeError, KeyError):  # no key, whatever it looks like
             continue
