@@ -35,7 +35,7 @@ MOST_ATTEMPTS = 5
 """However short the waits: a server that never gives in is not to be hammered."""
 MOST_BYTES = 32 * 1024 * 1024
 MOST_NESTED = 100
-"""Levels of arrays and objects: an answer that is asked for has few, and whatever reads it later calls itself for each."""
+"""Levels of arrays and objects: an answer has few, and whatever reads it later calls itself for each."""
 LONGEST_MESSAGE = 500
 _CHUNK = 64 * 1024
 _PORTS = {"https": 443, "http": 80}
