@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from requests import PreparedRequest, Response
+from requests.adapters import HTTPAdapter
 
 from auditor import plan, plugins, policy, settings
 from auditor.engine import Audit, Plugins
@@ -19,6 +21,8 @@ from auditor.sandbox.heroku_world import Person
 from auditor.sandbox.world import World
 from auditor.sources import heroku as heroku_source
 from tests.audit_fixture import Audited
+from tests.fault_kinds import Exchange
+from tests.faults_http import response_of
 from tests.heroku_account import SECRET, enterprise, heroku, invitation, people, team
 from tests.test_never_false import Experiment
 from tests.world_runs import Audited as AuditedWorld
@@ -187,3 +191,27 @@ def test_without_the_guard_on_206_the_first_page_stands_for_the_whole(
         assert audit(server, tmp_path / "guarded").claims == {"mfa": "refuted"}
         monkeypatch.setattr(heroku_source, "_next_range", lambda *_: ())
         assert audit(server, tmp_path / "unguarded").claims == {"mfa": "supported"}
+
+
+@pytest.mark.parametrize("path", ["/teams/explo", "/teams/explo/members"])
+def test_an_answer_that_is_nested_without_end_is_kept_as_malformed(
+    path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What JSON's reader still reads, what masks secrets in it cannot: the whole task was lost, and its evidence."""
+    send = HTTPAdapter.send
+
+    def nested(self: HTTPAdapter, request: PreparedRequest, **how: Any) -> Response:
+        response = send(self, request, **how)
+        if request.path_url == path:
+            start, end, rest = response.content.rpartition(b"}")
+            body = start + b', "more": ' + b"[" * depth + b"]" * depth + end + rest
+            response = response_of(Exchange(200, {"Content-Type": "application/json"}, body))
+        return response
+
+    monkeypatch.setattr(HTTPAdapter, "send", nested)
+    with heroku(team(*people(3))) as server:
+        for depth, verdict in ((600, "unproven"), (50, "supported")):
+            found = audit(server, tmp_path / str(depth))
+            assert found.claims == {"mfa": verdict}
+            evidence = (found.run / "evidence" / "hosting.main.jsonl").read_text()
+            assert ("nested more than 100 deep" in evidence) is (depth > 100)

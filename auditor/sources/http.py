@@ -34,6 +34,8 @@ CONNECT_SECONDS, READ_SECONDS, BODY_SECONDS = 10.0, 30.0, 120.0
 MOST_ATTEMPTS = 5
 """However short the waits: a server that never gives in is not to be hammered."""
 MOST_BYTES = 32 * 1024 * 1024
+MOST_NESTED = 100
+"""Levels of arrays and objects: an answer has few, and whatever reads it later calls itself for each of them."""
 LONGEST_MESSAGE = 500
 _CHUNK = 64 * 1024
 _PORTS = {"https": 443, "http": 80}
@@ -291,12 +293,23 @@ def parse_json(raw: bytes, shape: Any) -> JSON:
     try:
         json.loads(raw.decode(), object_pairs_hook=_distinct)
         body = msgspec.json.decode(raw)  # stricter: no NaN, no half surrogates
+        _check_nesting(body)
         convert(body, shape)
     except msgspec.ValidationError as error:
         refuse(f"not the answer that was asked for: {error}")
     except (ValueError, RecursionError) as error:
         refuse(f"not JSON: {type(error).__name__}")
     return body
+
+
+def _check_nesting(body: JSON) -> None:
+    level = [body]
+    for _ in range(MOST_NESTED + 1):
+        holders = [value for value in level if isinstance(value, dict | list)]
+        if not holders:
+            return
+        level = [part for one in holders for part in (one.values() if isinstance(one, dict) else one)]
+    refuse(f"nested more than {MOST_NESTED} deep")
 
 
 def next_link(received: Received) -> str | None:
