@@ -351,7 +351,7 @@ def test_what_is_cut_late_or_not_http_is_an_error(
 
 @contextmanager
 def dripping(head: bytes, piece: bytes, tail: bytes) -> Iterator[tuple[str, list[bytes]]]:
-    """Run a server that says `piece` fifty times, never late, while somebody listens; yield its URL and what it said."""
+    """Run a server that says `piece` fifty times, while somebody listens; yield its URL and what it said."""
     done = threading.Event()
     said: list[bytes] = []
     with socket.create_server(("127.0.0.1", 0)) as listener:
