@@ -22,6 +22,8 @@ from auditor.questions import Connection, Failure, Operation, Reply, SourceType
 from auditor.redact import Redactor
 
 LOG = logging.getLogger(__name__)
+MOST_PAGES = 10_000
+"""No list is as long; a system whose every page names another one would be asked for ever."""
 
 
 class Cancelled(AuditorError):
@@ -80,7 +82,11 @@ class Recorder:
             yield self._failed("identity", f"not asked, because who asks is not proved: {self.identity_unproved}")
             return
         try:
-            yield from self._connection.ask(operation, params)
+            for number, reply in enumerate(self._connection.ask(operation, params), 1):
+                if number > MOST_PAGES:
+                    yield self._failed("malformed", f"more than {MOST_PAGES:,} pages, so the list has no end")
+                    return
+                yield reply
         except Exception as error:  # boundary: a mistake in a source is an answer nobody can read, not a dead run
             LOG.exception("source failed at %s", describe_question(operation.name, params))
             yield self._failed("internal", type(error).__name__)

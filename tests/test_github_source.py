@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import socket
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
@@ -346,3 +347,59 @@ def test_what_is_cut_late_or_not_http_is_an_error(
     monkeypatch.setattr(http, "READ_SECONDS", 0.3)
     with saying(*said) as url, source(url) as one:
         assert one.error("invitations")[0] == code
+
+
+@contextmanager
+def dripping(head: bytes, piece: bytes, tail: bytes) -> Iterator[tuple[str, list[bytes]]]:
+    """Run a server that says `piece` fifty times, while somebody listens; yield its URL and what it said."""
+    done = threading.Event()
+    said: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection, suppress(OSError):
+                connection.recv(65536)
+                connection.sendall(head)
+                for _ in range(50):
+                    connection.sendall(piece)
+                    said.append(piece)
+                    if done.wait(0.1):
+                        return
+                connection.sendall(tail)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}", said
+        finally:
+            done.set()
+            thread.join()
+
+
+@pytest.mark.parametrize(
+    ("head", "piece", "tail"),
+    [
+        (b"HTTP/1.1 200 OK\r\nX-Long: ", b"x", b"\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n[]"),
+        (HEAD + b"Content-Length: 52\r\n\r\n", b" ", b"[]"),
+        (HEAD + b"Transfer-Encoding: chunked\r\n\r\n34\r\n", b" ", b"[]\r\n0\r\n\r\n"),
+        (HEAD + b"\r\n[]", b" ", b""),
+    ],
+    ids=["a header", "a body", "a chunk", "what would be whole if it ended now"],
+)
+def test_one_time_limit_bounds_a_server_that_drips(
+    head: bytes, piece: bytes, tail: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No single wait is ever long."""
+    monkeypatch.setattr(http, "EXCHANGE_SECONDS", 0.5)
+    with dripping(head, piece, tail) as (url, said), source(url) as one:
+        assert one.error("invitations")[0] == "timeout"
+        assert len(said) < 50
+
+
+def test_a_connection_that_is_used_again_has_its_own_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "EXCHANGE_SECONDS", 0.5)
+    with github(organization(*people(3))) as server, source(server.url) as one:
+        for _ in range(8):
+            assert one.ask("members", filter="all")[-1].status == "ok"
+            time.sleep(0.1)

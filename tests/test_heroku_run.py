@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from requests import PreparedRequest, Response
 from requests.adapters import HTTPAdapter
 
-from auditor import plan, plugins, policy, settings
+from auditor import notebook, plan, plugins, policy, settings
 from auditor.engine import Audit, Plugins
 from auditor.model import Outcome
 from auditor.redact import Redactor
@@ -215,3 +216,23 @@ def test_an_answer_that_is_nested_without_end_is_kept_as_malformed(
             assert found.claims == {"mfa": verdict}
             evidence = (found.run / "evidence" / "hosting.main.jsonl").read_text()
             assert ("nested more than 100 deep" in evidence) is (depth > 100)
+
+
+def test_pages_that_never_end_end_the_list_as_malformed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each range is another, so that no page comes twice."""
+    send, pages = HTTPAdapter.send, itertools.count()
+
+    def endless(self: HTTPAdapter, request: PreparedRequest, **how: Any) -> Response:
+        response = send(self, request, **how)
+        if "members" not in str(request.url):
+            return response
+        assert next(pages) < 50
+        headers = {"Content-Type": "application/json", "Next-Range": f"email {next(pages)}..; max=1000"}
+        return response_of(Exchange(206, headers, response.content))
+
+    monkeypatch.setattr(HTTPAdapter, "send", endless)
+    monkeypatch.setattr(notebook, "MOST_PAGES", 5)
+    with heroku(team(*people(3))) as server:
+        found = audit(server, tmp_path)
+    assert found.claims == {"mfa": "unproven"}
+    assert "malformed: more than 5 pages" in (found.run / "report.json").read_text()

@@ -77,6 +77,7 @@ def test_what_is_sent_is_what_explo_documents() -> None:
     [
         ({"allow": []}, "not allowed", "allow: [mint]"),
         ({"mint": {**MINT, "customer": ""}}, "not allowed", "test customer"),
+        ({"mint": {**MINT, "customer": " "}}, "not allowed", "test customer"),
         ({"mint": None}, "not declared", "no `mint`"),
     ],
 )

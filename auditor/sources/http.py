@@ -29,13 +29,13 @@ from auditor.questions import Allowance, Attempt, Failure, Reply, SourceFailure
 from auditor.sources.clock import utcnow
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
-CONNECT_SECONDS, READ_SECONDS, BODY_SECONDS = 10.0, 30.0, 120.0
-"""Longest wait for a connection, for the next bytes, and for a whole body."""
+CONNECT_SECONDS, READ_SECONDS, EXCHANGE_SECONDS = 10.0, 30.0, 120.0
+"""Longest wait for a connection, for the next bytes, and for a whole answer."""
 MOST_ATTEMPTS = 5
 """However short the waits: a server that never gives in is not to be hammered."""
 MOST_BYTES = 32 * 1024 * 1024
 MOST_NESTED = 100
-"""Levels of arrays and objects: an answer has few, and whatever reads it later calls itself for each."""
+"""Levels of arrays and objects: an answer has few, and whatever reads it later calls itself for each of them."""
 LONGEST_MESSAGE = 500
 _CHUNK = 64 * 1024
 _PORTS = {"https": 443, "http": 80}
@@ -134,13 +134,14 @@ class Https:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         import requests  # noqa: PLC0415 - a tenth of a second, which only an audit needs
-        from requests.adapters import HTTPAdapter  # noqa: PLC0415
+
+        from auditor.sources.exchange import LimitedAdapter  # noqa: PLC0415 - imports requests
 
         self._base = base_url.rstrip("/")
         self._origin = _origin(base_url)
         self._credential = credential
         self._headers = {"User-Agent": f"auditor/{__version__}", "Accept-Encoding": "identity", **headers}
-        self._adapter = HTTPAdapter(max_retries=0)
+        self._adapter = LimitedAdapter(max_retries=0)
         self._send = transport or self._adapter.send
         self._session = requests.Session()  # knows the proxies and authorities of the environment; sends nothing
         self._session.trust_env = self._origin[0] == "https"  # a proxy would read the token of a plain request
@@ -218,6 +219,8 @@ class Https:
         """Send one request, and read the whole of what comes back."""
         import requests  # noqa: PLC0415 - see above
 
+        from auditor.sources.exchange import Limit  # noqa: PLC0415 - see above
+
         try:
             elsewhere = _origin(url) != self._origin
         except ValueError:
@@ -225,15 +228,22 @@ class Https:
         if elsewhere:
             raise SourceFailure("other_host", "not asked: the token is for another scheme, host or port")
         signed = {**headers, **self._credential()}
-        try:
-            request = requests.Request(method, url, headers=signed, data=body).prepare()
-            settings: dict[str, Any] = {}
-            settings |= self._session.merge_environment_settings(url, {}, True, None, None)  # noqa: FBT003 - stream
-            with self._send(request, timeout=(CONNECT_SECONDS, READ_SECONDS), **settings) as response:
-                names = {name.lower(): value for name, value in response.headers.items()}
-                return Received(response.status_code, names, b"".join(_bounded(response.iter_content(_CHUNK))))
-        except requests.RequestException as error:
-            raise self._explained(error) from None
+        failure: SourceFailure | None = None
+        with Limit(EXCHANGE_SECONDS) as limit:
+            try:
+                request = requests.Request(method, url, headers=signed, data=body).prepare()
+                settings: dict[str, Any] = {}
+                settings |= self._session.merge_environment_settings(url, {}, True, None, None)  # noqa: FBT003 - stream
+                with self._send(request, timeout=(CONNECT_SECONDS, READ_SECONDS), **settings) as response:
+                    names = {name.lower(): value for name, value in response.headers.items()}
+                    raw = b"".join(_bounded(response.iter_content(_CHUNK)))
+            except requests.RequestException as error:
+                failure = self._explained(error)
+            if limit.over:  # whatever the reader made of it: a body that was cut may look whole
+                failure = SourceFailure("timeout", f"the answer was not whole after {EXCHANGE_SECONDS:.0f} s")
+        if failure is not None:
+            raise failure
+        return Received(response.status_code, names, raw)
 
     def _explained(self, error: Any) -> SourceFailure:
         """Say why nothing came back, in a word of ours and the system's own reason; never quotes what was sent."""
@@ -268,15 +278,12 @@ def _reason(error: BaseException) -> str:
 
 
 def _bounded(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """Yield a body as long as it is of a sensible size and comes in a sensible time."""
-    end = time.monotonic() + BODY_SECONDS
+    """Yield a body as long as it is of a sensible size."""
     size = 0
     for chunk in chunks:
         size += len(chunk)
         if size > MOST_BYTES:
             refuse(f"the body is longer than {MOST_BYTES:,} bytes")
-        if time.monotonic() > end:
-            raise SourceFailure("timeout", f"the body was not whole after {BODY_SECONDS:.0f} s")
         yield chunk
 
 

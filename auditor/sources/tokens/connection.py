@@ -135,7 +135,7 @@ class TokensConnection:
             raise _not_declared("mint")
         if "mint" not in self._target.allow:
             raise SourceFailure("not allowed", "a token would be created: the target must say `allow: [mint]`")
-        if not mint.customer:
+        if not mint.customer.strip():
             raise SourceFailure(
                 "not allowed", "a token would be created for nobody: name a test customer, mint.customer"
             )
