@@ -9,11 +9,10 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from requests.adapters import HTTPAdapter
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.connection import HTTPConnection, HTTPSConnection
+if TYPE_CHECKING:
+    from requests.adapters import HTTPAdapter
 
 _HERE = threading.local()
 """The limit of the exchange that this thread is in."""
@@ -71,35 +70,32 @@ class _Limited:
             limit.covers(self.sock)
 
 
-class _Http(_Limited, HTTPConnection):
-    pass
+def limited_adapter() -> HTTPAdapter:
+    """Return an adapter of requests whose exchanges are under the `Limit` they are made within. It never retries."""
+    from requests.adapters import HTTPAdapter  # noqa: PLC0415 - a tenth of a second, which only an audit needs
+    from urllib3 import HTTPConnectionPool, HTTPSConnectionPool  # noqa: PLC0415 - as above
+    from urllib3.connection import HTTPConnection, HTTPSConnection  # noqa: PLC0415 - as above
+
+    pools = {
+        "http": _pool(HTTPConnectionPool, HTTPConnection),
+        "https": _pool(HTTPSConnectionPool, HTTPSConnection),
+    }
+
+    class Adapter(HTTPAdapter):
+        """Makes such connections, also through a proxy."""
+
+        def init_poolmanager(self, *args: Any, **more: Any) -> None:
+            super().init_poolmanager(*args, **more)
+            self.poolmanager.pool_classes_by_scheme = pools
+
+        def proxy_manager_for(self, *args: Any, **more: Any) -> Any:
+            manager = super().proxy_manager_for(*args, **more)
+            manager.pool_classes_by_scheme = pools
+            return manager
+
+    return Adapter(max_retries=0)
 
 
-class _Https(_Limited, HTTPSConnection):
-    pass
-
-
-class _HttpPool(HTTPConnectionPool):
-    ConnectionCls = _Http
-
-
-class _HttpsPool(HTTPSConnectionPool):
-    ConnectionCls = _Https
-
-
-_POOLS = {"http": _HttpPool, "https": _HttpsPool}
-
-
-class LimitedAdapter(HTTPAdapter):
-    """An adapter of requests whose exchanges are under the `Limit` they are made within."""
-
-    def init_poolmanager(self, *args: Any, **more: Any) -> None:
-        """Make the pools of connections."""
-        super().init_poolmanager(*args, **more)
-        self.poolmanager.pool_classes_by_scheme = _POOLS
-
-    def proxy_manager_for(self, *args: Any, **more: Any) -> Any:
-        """Make the pools of connections through a proxy."""
-        manager = super().proxy_manager_for(*args, **more)
-        manager.pool_classes_by_scheme = _POOLS
-        return manager
+def _pool(pool: type, connection: type) -> type:
+    """Return a pool like this, of connections like this that are under limits."""
+    return type(pool.__name__, (pool,), {"ConnectionCls": type(connection.__name__, (_Limited, connection), {})})

@@ -27,6 +27,7 @@ from auditor.conversion import convert
 from auditor.model import JSON
 from auditor.questions import Allowance, Attempt, Failure, Reply, SourceFailure
 from auditor.sources.clock import utcnow
+from auditor.sources.exchange import Limit, limited_adapter
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 CONNECT_SECONDS, READ_SECONDS, EXCHANGE_SECONDS = 10.0, 30.0, 120.0
@@ -135,13 +136,11 @@ class Https:
     ) -> None:
         import requests  # noqa: PLC0415 - a tenth of a second, which only an audit needs
 
-        from auditor.sources.exchange import LimitedAdapter  # noqa: PLC0415 - imports requests
-
         self._base = base_url.rstrip("/")
         self._origin = _origin(base_url)
         self._credential = credential
         self._headers = {"User-Agent": f"auditor/{__version__}", "Accept-Encoding": "identity", **headers}
-        self._adapter = LimitedAdapter(max_retries=0)
+        self._adapter = limited_adapter()
         self._send = transport or self._adapter.send
         self._session = requests.Session()  # knows the proxies and authorities of the environment; sends nothing
         self._session.trust_env = self._origin[0] == "https"  # a proxy would read the token of a plain request
@@ -218,8 +217,6 @@ class Https:
     def _once(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> Received:
         """Send one request, and read the whole of what comes back."""
         import requests  # noqa: PLC0415 - see above
-
-        from auditor.sources.exchange import Limit  # noqa: PLC0415 - see above
 
         try:
             elsewhere = _origin(url) != self._origin
