@@ -188,6 +188,7 @@ def check(name: str, shard: Any, *, report: bool = False, time_based: bool = Fal
         population="every box",
         proves="that it is locked",
         cannot_prove=("what is in it",),
+        no_second_source="nobody else counts the boxes",
         time_based=time_based,
     )
 

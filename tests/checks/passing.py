@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from auditor.answers import Answer, Listing, Record
-from auditor.checking import Check, Subject
+from auditor.checking import Check, Reconciled, Subject
 from auditor.checks import (
     aws_ebs_volume_encryption,
     aws_iam_mfa,
@@ -22,7 +22,7 @@ from auditor.checks import (
     postgres_tls,
 )
 from auditor.model import JSON
-from tests.checks.asking import InMemory, Question, params, question
+from tests.checks.asking import InMemory, Question, params, question, require_agreement
 from tests.checks.iam_report import ACCOUNT, account, root, user
 from tests.checks.lifecycle import EVER, NEVER, abort, expire, expire_older, filtered, rule
 from tests.checks.password_groups import ACCEPT, ARGON2, group, pbkdf2, summary
@@ -67,8 +67,14 @@ class System(NamedTuple):
             if asked != TARGET
         }
         declared = Answer(records.get(TARGET, Record("system", 0, "target", "error")))
-        for subject in self.check.collect(params(self.check, **self.given), InMemory(answers, target=declared)):
-            yield subject.judged(NOW, [])
+        counts = []
+        for found in self.check.collect(params(self.check, **self.given), InMemory(answers, target=declared)):
+            if isinstance(found, Reconciled):
+                counts.append(found)
+            else:
+                yield found.judged(NOW, [])
+        for count in counts:
+            require_agreement(count)
 
 
 def _listing(record: Record) -> Listing:

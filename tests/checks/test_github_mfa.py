@@ -10,7 +10,7 @@ from auditor.answers import Answer, Listing
 from auditor.checking import Subject
 from auditor.checks.github_mfa import CHECK
 from auditor.model import JSON, Outcome, Unproven, Verdict, failed, not_applicable, passed
-from tests.checks.asking import DENIED, InMemory, Question, paged, params, question, unreadable
+from tests.checks.asking import DENIED, InMemory, Question, paged, params, question, subjects_of, unreadable
 from tests.checks.passing import NOW
 
 TARGET = Answer.literal({"organization": "explo"})
@@ -49,7 +49,7 @@ def found(given: JSON = None, **parts: Any) -> dict[str, Any]:
     whole = params(CHECK, **(given or {}))
     verdicts: dict[str, Any] = {}
     try:
-        for subject in CHECK.collect(whole, InMemory(answers(**parts), target=TARGET)):
+        for subject in subjects_of(CHECK, whole, InMemory(answers(**parts), target=TARGET)):
             assert subject.resource.id not in verdicts
             verdicts[subject.resource.id] = judged(subject, whole)
     except Unproven as error:
@@ -109,7 +109,7 @@ def test_a_listed_account_fails_and_no_other(parts: dict[str, Any], who: str, me
 def test_insecure_methods_may_be_allowed_and_are_then_not_asked_for() -> None:
     github = InMemory(answers(members=([ADA, BAO], [], [BAO])), target=TARGET)
     given = params(CHECK, allow_insecure=True)
-    verdicts = {one.resource.id: judged(one, given) for one in CHECK.collect(given, github)}
+    verdicts = {one.resource.id: judged(one, given) for one in subjects_of(CHECK, given, github)}
     assert set(outcomes(verdicts).values()) == {"pass"}
     assert verdicts["2"].message == "member: not among those without MFA"
     assert not [asked for asked in github.asked if ("filter", "2fa_insecure") in asked[1]]
@@ -124,7 +124,7 @@ def test_an_account_that_only_the_filtered_list_has_is_not_lost() -> None:
 
 def test_each_question_is_asked_once() -> None:
     github = InMemory(answers(), target=TARGET)
-    list(CHECK.collect(params(CHECK), github))
+    list(subjects_of(CHECK, params(CHECK), github))
     assert len(github.asked) == len(set(github.asked)) == 9
 
 

@@ -10,7 +10,7 @@ from auditor.answers import Answer
 from auditor.checking import Subject
 from auditor.checks.heroku_mfa import ATTEST, CHECK, REMOVE
 from auditor.model import JSON, Outcome, Unproven, Verdict, failed, manual, not_applicable, passed
-from tests.checks.asking import DENIED, InMemory, Question, drop, paged, params, question, unreadable
+from tests.checks.asking import DENIED, InMemory, Question, drop, paged, params, question, subjects_of, unreadable
 from tests.checks.passing import NOW
 
 TEAM = {"id": "t", "name": "explo", "role": "member", "type": "team"}
@@ -58,7 +58,7 @@ def found(**parts: Any) -> dict[str, Any]:
     """Return the verdict on each subject by its id, and under "" why the population is incomplete."""
     verdicts: dict[str, Any] = {}
     try:
-        for subject in CHECK.collect(params(CHECK), asking(**parts)):
+        for subject in subjects_of(CHECK, params(CHECK), asking(**parts)):
             verdicts[subject.resource.id] = judged(subject)
     except Unproven as error:
         verdicts[""] = error.reason
@@ -162,7 +162,7 @@ def test_every_page_of_every_list_is_in_it_and_nobody_twice_in_a_list() -> None:
 
 def test_somebody_in_both_has_two_memberships_and_each_is_judged() -> None:
     here, there = ADA, EVE | {"user": {"email": "ada@explo.co"}, "two_factor_authentication": False}
-    subjects = list(CHECK.collect(params(CHECK), asking(members=paged([here]), above=paged([there]))))
+    subjects = list(subjects_of(CHECK, params(CHECK), asking(members=paged([here]), above=paged([there]))))
     assert [(one.resource.type, one.resource.id, judged(one).outcome.value) for one in subjects] == [
         ("heroku.team.member", "ada@explo.co", "pass"),
         ("heroku.enterprise.member", "ada@explo.co", "fail"),
@@ -176,7 +176,7 @@ def test_the_fewest_questions_are_asked_and_each_once() -> None:
         ({"above": paged([EVE])}, ["team", "members", "invitations", "enterprise_account", "enterprise_members"]),
     ):
         heroku = asking(**parts)
-        list(CHECK.collect(params(CHECK), heroku))
+        list(subjects_of(CHECK, params(CHECK), heroku))
         assert [name for name, _ in heroku.asked] == expected
 
 

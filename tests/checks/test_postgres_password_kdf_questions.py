@@ -11,7 +11,7 @@ from auditor.answers import Answer
 from auditor.checking import Subject
 from auditor.checks.postgres_password_kdf import CHECK
 from auditor.model import Citation, Unproven, Unreadable
-from tests.checks.asking import DENIED, InMemory, drop, params, put, question, unreadable
+from tests.checks.asking import DENIED, InMemory, drop, params, put, question, subjects_of, unreadable
 from tests.checks.password_groups import ACCEPT, given, group, pbkdf2, summary
 
 TABLE = question("sql.password_kdf", table="public.auth_user", column="password")
@@ -20,7 +20,7 @@ FUNCTION = question("sql.password_kdf_function", function="audit.password_kdf")
 
 def collected(body: Any, **where: str) -> list[Subject]:
     answer = body if isinstance(body, Answer) else Answer.literal(body)
-    return list(CHECK.collect(given(**where), InMemory({TABLE: answer, FUNCTION: answer})))
+    return list(subjects_of(CHECK, given(**where), InMemory({TABLE: answer, FUNCTION: answer})))
 
 
 def test_every_group_is_a_subject_of_its_own() -> None:
@@ -57,7 +57,7 @@ def test_every_group_is_a_subject_of_its_own() -> None:
 )
 def test_one_question_is_asked(where: dict[str, str], asked: Any) -> None:
     source = InMemory({asked: Answer.literal(summary(pbkdf2()))})
-    (subject,) = CHECK.collect(given(**where), source)
+    (subject,) = subjects_of(CHECK, given(**where), source)
     assert CHECK.evaluate(subject, given(**where)).outcome == "pass"
     assert source.asked == [asked]
 
