@@ -159,7 +159,7 @@ class Examples(msgspec.Struct, frozen=True, kw_only=True):
 class TestResult(msgspec.Struct, frozen=True, kw_only=True):
     """One test over all its targets. `tested` is the part of the population that came to pass or fail.
 
-    `reconciled` holds every population that does not agree with its second source, and the first of those that do;
+    `reconciled` holds every population that does not agree with its second source, then the first of those that do;
     `reconciled_more` is how many more of them there are.
     """
 
@@ -179,6 +179,22 @@ class TestResult(msgspec.Struct, frozen=True, kw_only=True):
     examples: tuple[Examples, ...] = ()
     reconciled: tuple[Reconciliation, ...] = ()
     reconciled_more: int = 0
+
+    @property
+    def unreconciled(self) -> tuple[str, ...]:
+        """What there is to say of the populations that `reconciled` does not show, each in one line."""
+        method = self.procedure
+        lines = [f"and {self.reconciled_more:,} more that do not differ"] if self.reconciled_more else []
+        if method.second_source and not self.reconciled:
+            lines.append(f"not held against the second source: {method.second_source}")
+        if method.no_second_source:
+            lines.append(f"no second source: {method.no_second_source}")
+        return tuple(lines)
+
+    @property
+    def completeness(self) -> tuple[str, ...]:
+        """What the populations were held against, and what they could not be held against: at least one line."""
+        return (*(f"{row.where}: {row.words}" for row in self.reconciled), *self.unreconciled)
 
 
 class Reference(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

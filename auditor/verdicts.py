@@ -89,7 +89,7 @@ def _test(test: Test, planned: PlannedTest, tally: Tally, check: Check) -> TestR
         counts=counts,
         reasons=(*reasons, *(one.reason for one in examples)),
         examples=examples,
-        reconciled=tuple(tally.reconciled),
+        reconciled=tuple(sorted(tally.reconciled, key=lambda row: row.agrees)),
         reconciled_more=max(tally.agreeing - MOST_AGREEING, 0),
     )
 
