@@ -77,7 +77,7 @@ def test_a_difference_that_the_check_expects_is_told_and_no_error(tmp_path: Path
     ("world", "reason"),
     [
         ({"census": 2, "errors": {"census": DENIED}}, "census(): AccessDenied: you may not"),
-        ({"census": None}, "census(): /Boxes is null"),
+        ({"census": None}, "census(): /Boxes: Expected `int`, got `null`"),
         ({"census": "2"}, "census(): /Boxes: Expected `int`, got `str`"),
         ({"census": True}, "census(): /Boxes: Expected `int`, got `bool`"),
     ],
