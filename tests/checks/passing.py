@@ -126,6 +126,7 @@ GITHUB = {
     TARGET: {"organization": "explo"},
     question("organization"): FLAG,
     question("membership"): OWNER,
+    question("members_count"): {"data": {"organization": {"login": "explo", "membersWithRole": {"totalCount": 2}}}},
     **accounts("members", ADA, BAO),
     **accounts("outside_collaborators", ELSE),
     question("invitations"): [],
