@@ -145,15 +145,16 @@ HEROKU = {
 HEROKU_ENTERPRISE = {
     **{asked: body for asked, body in HEROKU.items() if asked != question("invitations")},
     TARGET: {"team": "explo", "enterprise_account": "acme"},
-    question("team"): TEAM | {"type": "enterprise"},
+    question("team"): TEAM | {"type": "enterprise", "enterprise_account": {"id": "e", "name": "acme"}},
     question("enterprise_account"): {"id": "e", "name": "acme", "permissions": ["view"]},
     question("enterprise_members"): [
         {
-            "id": "m1",
-            "user": {"id": "u1", "email": "ada@explo.co"},
+            "id": number,
+            "user": {"id": "u1", "email": email},
             "two_factor_authentication": True,
             "identity_provider": None,
         }
+        for number, email in (("m1", "ada@explo.co"), ("m2", "bao@explo.co"))
     ],
 }
 DB, PROXY = {"host": "db", "port": 5432}, {"host": "proxy", "port": 6432}
