@@ -17,6 +17,7 @@ RUN_FILES = (
     "plan.json",
     "evidence",
     "evidence.statement.json",
+    "evidence.statement.tsr",
     "findings",
     "SHA256SUMS",
     "manifest.statement.json",
@@ -194,7 +195,11 @@ class PreviousRun(msgspec.Struct, frozen=True):
 
 
 class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """The head of a report: what was run, when, and over what."""
+    """The head of a report: what was run, when, and over what.
+
+    `what_if` says how the judging differs from the run's own (other policies, another date): then these are no results
+    of the run.
+    """
 
     id: str
     sequence: int
@@ -207,6 +212,7 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
     evidence_sha256: str
     previous_run: PreviousRun | None
     scope: tuple[ScopeItem, ...]
+    what_if: str = ""
     disclaimer: str = DISCLAIMER
 
 

@@ -13,6 +13,7 @@ from auditor.cli import completing
 from auditor.cli.exit_codes import REFUTED, SUPPORTED, UNPROVEN
 
 if TYPE_CHECKING:
+    from auditor.keys import KeyRing
     from auditor.results import Head
 
 FAIL_ON = ("unproven", "refuted", "never")
@@ -100,6 +101,30 @@ def selection(command: Callable[..., Any]) -> Callable[..., Any]:
             help=f"Only this {name} (repeatable).",
         )(command)
     return command
+
+
+keys = click.option(
+    "--keys",
+    "keys_file",
+    type=AnyPath,
+    metavar="FILE",
+    help="The public keys whose signatures count (default: auditor.keys.json here, or beside what is verified).",
+)
+allow_unsigned = click.option(
+    "--allow-unsigned", is_flag=True, help="Take runs that were made without a key: anybody could have changed them."
+)
+
+
+def found_keys(given: Path | None, place: Path) -> tuple[KeyRing | None, Path | None]:
+    """Return the keys that count, and the file they are in: the one named, the one here, or the one beside `place`."""
+    from auditor import keys
+
+    if given is not None:
+        return keys.load(given), given
+    for path in (Path(keys.PUBLIC), place.parent / keys.PUBLIC, place / keys.PUBLIC):
+        if path.is_file():
+            return keys.load(path), path
+    return None, None
 
 
 def empty_folder(what: str) -> Callable[..., Any]:
