@@ -35,6 +35,9 @@ class Envelope(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     signatures: tuple[Signature, ...]
 
 
+_DECODER = msgspec.json.Decoder(Envelope)
+
+
 class Opened(msgspec.Struct, frozen=True):
     """The bytes of a statement, and the key that signed them; None: nobody did."""
 
@@ -68,7 +71,7 @@ def open_envelope(data: bytes, find: Callable[[str], PublicKey | None]) -> Opene
             raise EvidenceError("does not end with a newline")
         return Opened(data[:-1], None)
     try:
-        envelope = msgspec.json.decode(data, type=Envelope)
+        envelope = _DECODER.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise EvidenceError(f"is no DSSE envelope: {error}") from None
     if _encode(envelope) != data:
@@ -94,7 +97,7 @@ def payload_unverified(data: bytes) -> bytes:
     if not is_signed(data):
         return data.removesuffix(b"\n")
     try:
-        return base64.b64decode(msgspec.json.decode(data, type=Envelope).payload, validate=True)
+        return base64.b64decode(_DECODER.decode(data).payload, validate=True)
     except (msgspec.DecodeError, UnicodeDecodeError, binascii.Error) as error:
         raise EvidenceError(f"is no DSSE envelope: {error}") from None
 

@@ -66,6 +66,9 @@ class KeyRing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         return next((key for key in self.keys if key.id == key_id), None)
 
 
+_DECODER = msgspec.json.Decoder(KeyRing)
+
+
 class SigningKey:
     """A private key, which signs and is never shown."""
 
@@ -130,7 +133,7 @@ def load(path: Path) -> KeyRing:
 def parse(data: bytes, name: str) -> KeyRing:
     """Return the keys of a key file's bytes; `UsageError` where they cannot be relied on."""
     try:
-        ring = msgspec.json.decode(data, type=KeyRing)
+        ring = _DECODER.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise _unusable(name, f"is no key file: {error}") from None
     for key in ring.keys:

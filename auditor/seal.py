@@ -99,6 +99,8 @@ class ManifestStatement(msgspec.Struct, frozen=True, kw_only=True):
 
 
 Statement = TypeVar("Statement", EvidenceStatement, ManifestStatement)
+_EVIDENCE = msgspec.json.Decoder(EvidenceStatement)
+_MANIFEST = msgspec.json.Decoder(ManifestStatement)
 
 
 def sha256_file(path: Path) -> str:
@@ -135,10 +137,19 @@ def sums(listed: Iterable[Subject]) -> bytes:
     return "".join(f"{subject.digest['sha256']}  {subject.name}\n" for subject in listed).encode()
 
 
-def decode(payload: bytes, kind: type[Statement]) -> Statement:
-    """Return a statement; `EvidenceError` unless its bytes are exactly those that would be written for it."""
+def decode_evidence(payload: bytes) -> EvidenceStatement:
+    """Return an evidence statement; `EvidenceError` unless its bytes are exactly those that would be written for it."""
+    return _decode(payload, _EVIDENCE)
+
+
+def decode_manifest(payload: bytes) -> ManifestStatement:
+    """Return a manifest statement; `EvidenceError` unless its bytes are exactly those that would be written for it."""
+    return _decode(payload, _MANIFEST)
+
+
+def _decode(payload: bytes, decoder: msgspec.json.Decoder[Statement]) -> Statement:
     try:
-        statement = msgspec.json.decode(payload, type=kind)
+        statement = decoder.decode(payload)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise EvidenceError(f"is no statement of a run: {error}") from None
     if msgspec.json.encode(statement) != payload:
@@ -191,7 +202,7 @@ def latest_run(
 
 def _scope(run: Path) -> Scope:
     try:
-        return decode(envelope.payload_unverified(contents.read(Directory(run), EVIDENCE)), EvidenceStatement).predicate
+        return decode_evidence(envelope.payload_unverified(contents.read(Directory(run), EVIDENCE))).predicate
     except EvidenceError as error:
         raise EvidenceError(f"{run / EVIDENCE}: {error}") from None
 

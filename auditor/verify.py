@@ -93,7 +93,7 @@ def compare_digests(run: Contents) -> None:
     """Compare a run with its own manifest, whoever signed that: enough to read it with, and no proof of anything."""
     try:
         payload = envelope.payload_unverified(contents.read(run, seal.MANIFEST))
-        manifest = seal.decode(payload, ManifestStatement)
+        manifest = seal.decode_manifest(payload)
     except EvidenceError as error:
         _refuse(seal.MANIFEST, str(error).removeprefix(f"{seal.MANIFEST}: "))
     if flaws := sorted(_files(run, manifest.subject)):
@@ -143,8 +143,8 @@ def _statements(run: Contents, keys: KeyRing | None, *, allow_unsigned: bool) ->
             raise EvidenceError(unknown)
         return keys.find(key_id) if keys is not None else None
 
-    evidence, evidence_key, _ = _open(run, seal.EVIDENCE, EvidenceStatement, find)
-    manifest, key, digest = _open(run, seal.MANIFEST, ManifestStatement, find)
+    evidence, evidence_key, _ = _open(run, seal.EVIDENCE, seal.decode_evidence, find)
+    manifest, key, digest = _open(run, seal.MANIFEST, seal.decode_manifest, find)
     if key is None and evidence_key is None and not allow_unsigned:
         _refuse(seal.MANIFEST, UNSIGNED)
     if key != evidence_key:
@@ -153,7 +153,7 @@ def _statements(run: Contents, keys: KeyRing | None, *, allow_unsigned: bool) ->
 
 
 def _open(
-    run: Contents, name: str, kind: type[Statement], find: Callable[[str], PublicKey | None]
+    run: Contents, name: str, decode: Callable[[bytes], Statement], find: Callable[[str], PublicKey | None]
 ) -> tuple[Statement, PublicKey | None, str]:
     try:
         data = contents.read(run, name)
@@ -161,7 +161,7 @@ def _open(
         _refuse(name, str(error).removeprefix(f"{name}: "))
     try:
         opened = envelope.open_envelope(data, find)
-        return seal.decode(opened.payload, kind), opened.key, hashlib.sha256(data).hexdigest()
+        return decode(opened.payload), opened.key, hashlib.sha256(data).hexdigest()
     except EvidenceError as error:
         _refuse(name, str(error))
 

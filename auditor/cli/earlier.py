@@ -50,4 +50,8 @@ def _in_words(previous: Path | Unknown, run: Path) -> str:
         return changes.in_words(changes.compare(engine.open_run(previous), engine.open_run(run)))
     except _TROUBLE as error:
         LOG.info("comparing with %s", previous, exc_info=True)
-        return f"what changed since {previous.name} is unknown: {error}"
+        return f"what changed since {previous.name} is unknown: {_first_line(error)}"
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
