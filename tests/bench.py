@@ -55,7 +55,9 @@ def engine(size: int, folder: Path) -> tuple[float, float, float]:
     start = time.perf_counter()
     result = toy.audit(world, folder, claim("c", test))
     audited = time.perf_counter() - start
-    again = seconds(lambda: evaluate(result.run, folder / "again", toy.plugins(world), ["json"], world.tick))
+    again = seconds(
+        lambda: evaluate(result.run, folder / "again", toy.plugins(world), ["json"], None, allow_unsigned=True)
+    )
     return audited, again, peak_mebibytes()
 
 
