@@ -15,6 +15,7 @@ from auditor.model import ClaimVerdict, EvidenceError
 from auditor.plan import Selection
 from auditor.questions import Failure
 from tests import toy
+from tests.sealing import marked, seal_anew
 from tests.toy import World, audit, claim
 
 DENIED = Failure("AccessDenied", "you may not")
@@ -283,12 +284,8 @@ def test_a_question_that_was_never_asked_is_an_error_when_judged_again(tmp_path:
     for number, line in enumerate(kept, 1):
         line["n"] = number
     kept[-1]["answers"] -= 1
-    path.write_bytes(b"".join(msgspec.json.encode(line) + b"\n" for line in kept))
-    statement = json.loads((result.run / "evidence.statement.json").read_bytes())
-    for subject in statement["subject"]:
-        if subject["name"] == "evidence/s.main.jsonl":
-            subject["digest"]["sha256"] = seal.sha256_file(path)
-    (result.run / "evidence.statement.json").write_bytes(msgspec.json.encode(statement))
+    path.write_bytes(b"".join(marked([msgspec.json.encode(line) + b"\n" for line in kept])))
+    seal_anew(result.run)
     head = engine.evaluate(result.run, tmp_path / "again", toy.plugins(world), ["json"], None, allow_unsigned=True)
     assert head.claims[0].verdict == "unproven"
     assert "not asked" in head.claims[0].reasons[0]
