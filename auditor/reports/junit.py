@@ -133,7 +133,10 @@ def _case_of_claim(claim: ClaimResult) -> str:
     result = CLAIM_RESULTS.get(claim.verdict, "")
     headline = f"the claim is {verdict}: {claim.statement}"
     body = _result(result, claim.verdict.value, headline, (headline, *claim.reasons))
-    return _case(f"{claim.id}.claim", f"the claim: {claim.statement}", {"verdict": verdict}, body)
+    details = {"verdict": verdict}
+    for test in claim.tests:
+        details |= {f"completeness of {test.id} {number}": line for number, line in enumerate(test.completeness, 1)}
+    return _case(f"{claim.id}.claim", f"the claim: {claim.statement}", details, body)
 
 
 def _case_of_finding(finding: Finding) -> str:
