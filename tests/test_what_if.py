@@ -74,7 +74,7 @@ def test_at_another_time_data_are_of_another_age(made: Result, world: World, tmp
     (report, locked) = head.claims[0].tests
     assert "stale: report() is of 2026-11-20" in report.reasons[0]
     assert locked.verdict == "error"
-    assert head.run.what_if == "judged again as of 2026-11-24 12:00:14 UTC instead of 2026-11-23 12:00:14 UTC"
+    assert head.run.what_if == "judged again as of 2026-11-24 12:00:15 UTC instead of 2026-11-23 12:00:15 UTC"
     assert head.run.as_of == NOW + DAY + (made.head.run.as_of - NOW)
 
 
