@@ -14,9 +14,11 @@ from typing import Any
 
 import msgspec
 
-from auditor import __version__, judge, plan, policy, seal, verdicts
+from auditor import __version__, judge, plan, policy, seal, verdicts, verify
 from auditor.checking import Check
+from auditor.contents import Directory
 from auditor.evidence import FOLDER
+from auditor.keys import KeyRing, SigningKey
 from auditor.model import EvidenceError
 from auditor.plan import Plan, Task
 from auditor.policy import Policy
@@ -69,6 +71,7 @@ class Audit:
     output: Path
     formats: tuple[str, ...]
     redactor: Redactor
+    key: SigningKey | None = None
     progress: Progress = field(default_factory=Progress)
     clock: Callable[[], dt.datetime] = utcnow
     transports: Mapping[str, Any] = field(default_factory=dict)
@@ -77,7 +80,6 @@ class Audit:
     def run(self, executor: Executor) -> tuple[Path, Head]:
         """Carry the audit out; return the run's folder and what it came to."""
         started = self.clock()
-        previous = seal.latest_run(self.output) if self.output.is_dir() else None
         run = self.output / f"{started:%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
         self._prepare(run)
         keeper = Keeper(self.settings.folder, self.redactor.conceal)
@@ -88,6 +90,12 @@ class Audit:
         self._write_plan(run, done)
         for left in (run / FOLDER).glob("*.partial"):
             left.unlink()  # of a task that died: not evidence, and nothing in a run stays outside its seal
+        with seal.place_in_chain(self.output):
+            return run, self._conclude(run, started, as_of)
+
+    def _conclude(self, run: Path, started: dt.datetime, as_of: dt.datetime) -> Head:
+        """Seal the evidence, judge it, and seal what came of it."""
+        previous = seal.latest_run(self.output)
         reached = reach(run / FOLDER, self.plan, self.plugins.sources)
         scope = seal.Scope(
             run=run.name,
@@ -99,11 +107,18 @@ class Audit:
             previous_run=previous[0] if previous else None,
             scope=tuple(one.item for one in reached),
         )
-        evidence_sha256 = seal.seal_evidence(run, scope)
+        evidence_sha256 = seal.seal_evidence(run, scope, self.key)
+        finished = seal.Finished(
+            run=run.name,
+            sequence=scope.sequence,
+            evidence_sha256=evidence_sha256,
+            finished_at=self.clock(),
+            timestamp=None,
+        )
         self.progress.judging()
-        head = conclude(run, run, self.policy, self.plan, reached, scope, self.plugins, self.formats, self.clock)
-        seal.seal_run(run, scope, evidence_sha256)
-        return run, head
+        head = conclude(run, run, self.policy, self.plan, reached, scope, finished, self.plugins, self.formats)
+        seal.seal_run(run, finished, self.key)
+        return head
 
     def _write_plan(self, run: Path, done: list[Done]) -> None:
         reached = sorted(one.task.id for one in done)
@@ -172,9 +187,10 @@ def conclude(
     planned: Plan,
     reached: Iterable[Reached],
     scope: seal.Scope,
+    finished: seal.Finished,
     plugins: Plugins,
     formats: Iterable[str],
-    clock: Callable[[], dt.datetime],
+    what_if: str = "",
 ) -> Head:
     """Judge sealed evidence, and write findings and reports into `output`."""
     tallies = judge.judge(run, output / FINDINGS, pack, planned, reached, scope.as_of, plugins.checks, plugins.sources)
@@ -185,13 +201,14 @@ def conclude(
             sequence=scope.sequence,
             started_at=scope.started_at,
             as_of=scope.as_of,
-            finished_at=clock(),
-            tool=TOOL,
+            finished_at=finished.finished_at,
+            tool=scope.tool,
             organization=scope.organization,
-            policy_sha256=seal.policy_sha256(run),
-            evidence_sha256=seal.sha256_file(run / seal.EVIDENCE),
+            policy_sha256=seal.policy_sha256(pack.files),
+            evidence_sha256=finished.evidence_sha256,
             previous_run=scope.previous_run,
             scope=scope.scope,
+            what_if=what_if,
         ),
         summary=verdicts.summary(claims),
         claims=claims,
@@ -210,16 +227,52 @@ def render(stored: StoredRun, output: Path, plugins: Plugins, formats: Iterable[
             report.render(stored, handle)
 
 
+class WhatIf(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be otherwise than it was when the run was judged: the policies, or what counts as now."""
+
+    policies: Path | None = None
+    as_of: dt.datetime | None = None
+
+
 def evaluate(
-    run: Path, output: Path, plugins: Plugins, formats: Iterable[str], clock: Callable[[], dt.datetime]
+    run: Path,
+    output: Path,
+    plugins: Plugins,
+    formats: Iterable[str],
+    keys: KeyRing | None,
+    *,
+    allow_unsigned: bool = False,
+    what_if: WhatIf | None = None,
 ) -> Head:
-    """Judge a stored run again, offline, under its own policy; writes into `output`, never into the run."""
-    scope = seal.read_evidence(run).predicate
-    stored_plan = read_plan(run)
-    pack = policy.load(run / POLICY, plugins.checks)
-    planned = plan.make(pack, stored_plan.targets, stored_plan.organization, plugins.checks, stored_plan.selection)
+    """Verify a stored run and judge it again, offline; writes into `output`, never into the run.
+
+    Under its own policy the results are the run's own, to the byte. Otherwise they are marked as a what-if.
+    """
+    verified = verify.verify_run(Directory(run), keys, allow_unsigned=allow_unsigned)
+    other = what_if or WhatIf()
+    stored = read_plan(run)
+    if other.policies is None:
+        pack, selection = policy.load(run / POLICY, plugins.checks), stored.selection
+    else:
+        pack = policy.load(other.policies, plugins.checks, plan.selectors(stored.targets, plugins.sources))
+        selection = plan.Selection()
+    planned = plan.make(pack, stored.targets, stored.organization, plugins.checks, selection)
+    scope = verified.scope if other.as_of is None else msgspec.structs.replace(verified.scope, as_of=other.as_of)
     reached = reach(run / FOLDER, planned, plugins.sources)
-    return conclude(run, output, pack, planned, reached, scope, plugins, formats, clock)
+    differs = _differs(verified.scope, other)
+    return conclude(run, output, pack, planned, reached, scope, verified.finished, plugins, formats, differs)
+
+
+def _differs(scope: seal.Scope, other: WhatIf) -> str:
+    """Say how a judging differs from the run's own; "" where it is the same."""
+    parts = []
+    if other.policies is not None:
+        parts.append(f"under other policies ({other.policies.name})")
+    if other.as_of is not None:
+        parts.append(f"as of {other.as_of:%Y-%m-%d %H:%M:%S} UTC instead of {scope.as_of:%Y-%m-%d %H:%M:%S} UTC")
+    if scope.tool != TOOL:
+        parts.append(f"by {TOOL.name} {TOOL.version} instead of {scope.tool.version}")
+    return f"judged again {', '.join(parts)}" if parts else ""
 
 
 def read_plan(run: Path) -> Plan:
@@ -231,8 +284,7 @@ def read_plan(run: Path) -> Plan:
 
 
 def open_run(run: Path) -> StoredRun:
-    """Return a stored run as reports read it, its evidence compared with its digests."""
-    seal.read_evidence(run)
+    """Return a stored run, which somebody has verified, as reports read it."""
     try:
         head = msgspec.json.decode((run / "report.json").read_bytes(), type=Head)
     except (OSError, msgspec.DecodeError) as error:

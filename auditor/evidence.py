@@ -1,7 +1,8 @@
 """Segments: one file of JSON lines per task, holding every answer it got, written once and read back by line.
 
 A segment is `open`, then `answer` and `subject` lines, then `close`; without `close` it is not evidence. It is written
-under the name `….partial`, and renamed when it is closed.
+under the name `….partial`, and renamed when it is closed. Each line bears a mark of the one before it (`prev`), by
+which a change can be told to the line; what proves that there is none is the seal of the run.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from auditor.model import JSON, EvidenceError, Resource
 from auditor.questions import Attempt, Effect, Failure
 
 FOLDER = "evidence"
+MARK_DIGITS = 16
 CACHED_RECORDS = 4
 """Decoded answers kept in memory per segment: a page being walked, and what is asked about each of its items."""
 
@@ -30,6 +32,7 @@ class OpenLine(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag=
     """The first line: which task, over which targets as declared (never with secrets), by which tool."""
 
     n: int
+    prev: str = ""
     task: str
     shard: str
     targets: dict[str, dict[str, JSON]]
@@ -48,6 +51,7 @@ class AnswerLine(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", ta
     """One answer, or one page of it, as it came back: question, times, attempts, body, digest of the raw bytes."""
 
     n: int
+    prev: str = ""
     target: str
     operation: str
     params: dict[str, JSON]
@@ -65,10 +69,11 @@ class AnswerLine(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", ta
     body: JSON = None
 
 
-class _AnswerHead(msgspec.Struct, frozen=True, tag_field="kind", tag="answer"):
+class _AnswerHead(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="answer"):
     """The part of an answer line that is needed to find it again."""
 
     n: int
+    prev: str = ""
     target: str
     operation: str
     params: dict[str, JSON]
@@ -78,6 +83,7 @@ class SubjectLine(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", t
     """One member of a test's population: a listing for people, never read when judging."""
 
     n: int
+    prev: str = ""
     test: str
     resource: Resource
 
@@ -86,6 +92,7 @@ class CloseLine(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag
     """The last line: whether the task was carried out to its end, and if not, why."""
 
     n: int
+    prev: str = ""
     complete: bool
     error: str
     answers: int
@@ -105,6 +112,11 @@ def question_key(target: str, operation: str, params: Mapping[str, Any]) -> byte
     return hashlib.sha256(_KEY.encode([target, operation, params])).digest()[:16]
 
 
+def mark_of(line: bytes) -> str:
+    """Return what the following line bears of this one: the first digits of its SHA-256, its newline included."""
+    return hashlib.sha256(line).hexdigest()[:MARK_DIGITS]
+
+
 def describe_question(operation: str, params: Mapping[str, Any]) -> str:
     """Return a question in words for messages: its operation and parameters."""
     return f"{operation}({', '.join(f'{name}={value}' for name, value in sorted(params.items()))})"
@@ -121,6 +133,7 @@ class Segment:
         self._recent: OrderedDict[int, Record] = OrderedDict()
         self._end = 0
         self._lines = 0
+        self._mark = ""
         self.answers = 0
         self.subjects = 0
         self._opened: OpenLine | None = None
@@ -253,8 +266,9 @@ class Segment:
         self._append(line)
 
     def _append(self, line: Line) -> None:
-        data = _ENCODER.encode(line) + b"\n"
+        data = _ENCODER.encode(msgspec.structs.replace(line, prev=self._mark)) + b"\n"
         self._handle.write(data)
+        self._mark = mark_of(data)
         self._end += len(data)
         self._lines += 1
 
@@ -263,6 +277,8 @@ class Segment:
             line = _decode_head(data, self.name)
             if line.n != self._lines + 1:
                 raise EvidenceError(f"{self.name}:{self._lines + 1}: is numbered {line.n}")
+            if line.prev != self._mark:
+                raise EvidenceError(f"{self.name}:{line.n}: does not follow the line before it, or that was changed")
             if self.closed is not None or isinstance(line, OpenLine) is not (self._lines == 0):
                 raise EvidenceError(f"{self.name}:{line.n}: stands where it cannot stand")
             if isinstance(line, OpenLine):
@@ -274,6 +290,7 @@ class Segment:
                 self.answers += 1
             else:
                 self.subjects += 1
+            self._mark = mark_of(data)
             self._lines += 1
             self._end += len(data)
         if self.closed is None:
@@ -298,3 +315,37 @@ def _decode_head(data: bytes, name: str) -> OpenLine | _AnswerHead | SubjectLine
     except msgspec.DecodeError as error:
         raise EvidenceError(f"{name}: not a line of evidence: {error}") from None
     return head
+
+
+def changed_line(handle: io.BufferedIOBase) -> tuple[int, str]:
+    """Return the first line of a segment that is not as it was written, and why.
+
+    For a segment whose digest differs: who recomputes every mark after a change is found by the digest only.
+    """
+    before, mark, number = b"", "", 0
+    for number, data in enumerate(handle, 1):
+        try:
+            head = _decode_head(data, "")
+        except EvidenceError as error:
+            return number, str(error).removeprefix(": ")
+        if head.n != number:
+            return number, f"is numbered {head.n}: lines were dropped, added or re-ordered here"
+        if head.prev != mark:
+            # The mark is of the line before; where this line was changed itself, the next does not follow it either.
+            following = handle.readline()
+            is_itself = bool(following) and _mark_in(following) != mark_of(data)
+            line = number if is_itself or not before else number - 1
+            return line, "was changed: the line after it bears the mark of another"
+        if isinstance(head, CloseLine):
+            if handle.readline():
+                return number + 1, "stands after the last line"
+            return number, "the lines before it agree: this one was changed, or every mark was made anew"
+        before, mark = data, mark_of(data)
+    return number + 1, "the last line is missing"
+
+
+def _mark_in(data: bytes) -> str:
+    try:
+        return _decode_head(data, "").prev
+    except EvidenceError:
+        return ""

@@ -17,6 +17,7 @@ RUN_FILES = (
     "plan.json",
     "evidence",
     "evidence.statement.json",
+    "evidence.statement.tsr",
     "findings",
     "SHA256SUMS",
     "manifest.statement.json",
@@ -27,6 +28,15 @@ DISCLAIMER = (
     "Evidence prepared by management as of the time stated. It is not a SOC 2 report, an examination or an opinion: "
     "only the service auditor concludes. What was true at one point in time does not show operation over a period."
 )
+
+SEAL_LIMITS = (
+    "The seal shows any change by anyone without the private key. It does not show what the holder of the key does: a "
+    "bad run deleted from the end of the chain, or the best of three runs kept. Only an anchor outside of the company "
+    "helps against that: a time-stamp authority (RFC 3161), or the head of the chain (`auditor keys head`) sent to the "
+    "auditor after each run. Without a time stamp every date rests on the clock of the machine that made the run. "
+    "Which key is the company's own must be learnt from the company, not from these files: compare its fingerprint."
+)
+"""What the seal cannot show, said plainly."""
 
 
 class Waiver(msgspec.Struct, frozen=True, kw_only=True):
@@ -259,7 +269,11 @@ class PreviousRun(msgspec.Struct, frozen=True):
 
 
 class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """The head of a report: what was run, when, and over what."""
+    """The head of a report: what was run, when, and over what.
+
+    `what_if` says how the judging differs from the run's own (other policies, another date): then these are no results
+    of the run.
+    """
 
     id: str
     sequence: int
@@ -272,6 +286,7 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
     evidence_sha256: str
     previous_run: PreviousRun | None
     scope: tuple[ScopeItem, ...]
+    what_if: str = ""
     disclaimer: str = DISCLAIMER
 
 

@@ -2,27 +2,36 @@
 
 The evidence statement is written before anyone judges: it covers the policies, the plan and the segments. The manifest
 statement is written last and covers every file except itself and SHA256SUMS, which lists the same for `sha256sum -c`.
+Both are signed where there is a key. Each run names the one before it, so that none can be taken out unnoticed.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import fcntl
 import hashlib
+import os
 import re
-from collections.abc import Iterable
-from itertools import groupby
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import msgspec
 
+from auditor import contents, envelope
+from auditor.contents import Contents, Directory
+from auditor.keys import SigningKey
 from auditor.model import EvidenceError
 from auditor.results import PreviousRun, ScopeItem, Tool
 
 EVIDENCE, MANIFEST, SUMS = "evidence.statement.json", "manifest.statement.json", "SHA256SUMS"
+STAMP = "evidence.statement.tsr"
 RUN_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}")
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 EVIDENCE_TYPE, MANIFEST_TYPE = "urn:auditor:evidence:1", "urn:auditor:manifest:1"
+LOCK = ".auditor.lock"
+"""In the folder of runs: held while a run takes its place in the chain."""
 
 
 class Subject(msgspec.Struct, frozen=True):
@@ -45,6 +54,24 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
     scope: tuple[ScopeItem, ...]
 
 
+class TimeStamp(msgspec.Struct, frozen=True, kw_only=True):
+    """When a time-stamp authority saw the evidence statement, or why it did not (`error`)."""
+
+    at: dt.datetime | None = None
+    authority: str = ""
+    error: str = ""
+
+
+class Finished(msgspec.Struct, frozen=True, kw_only=True):
+    """What the manifest statement says of the run (its predicate)."""
+
+    run: str
+    sequence: int
+    evidence_sha256: str
+    finished_at: dt.datetime
+    timestamp: TimeStamp | None
+
+
 class EvidenceStatement(msgspec.Struct, frozen=True, kw_only=True):
     """The evidence statement."""
 
@@ -55,12 +82,17 @@ class EvidenceStatement(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ManifestStatement(msgspec.Struct, frozen=True, kw_only=True):
-    """The manifest statement: `predicate` names the run and the digest of its evidence statement."""
+    """The manifest statement."""
 
     type_: str = msgspec.field(default=STATEMENT_TYPE, name="_type")
     subject: tuple[Subject, ...]
     predicateType: str = MANIFEST_TYPE  # noqa: N815 - in-toto's name
-    predicate: dict[str, Any]
+    predicate: Finished
+
+
+Statement = TypeVar("Statement", EvidenceStatement, ManifestStatement)
+_EVIDENCE = msgspec.json.Decoder(EvidenceStatement)
+_MANIFEST = msgspec.json.Decoder(ManifestStatement)
 
 
 def sha256_file(path: Path) -> str:
@@ -69,97 +101,105 @@ def sha256_file(path: Path) -> str:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
-def seal_evidence(run: Path, scope: Scope) -> str:
+def seal_evidence(run: Path, scope: Scope, key: SigningKey | None = None) -> str:
     """Write the evidence statement; return its SHA-256."""
-    names = ["plan.json", *_names(run, ("policy", "evidence"))]
-    statement = EvidenceStatement(subject=_subjects(run, names), predicate=scope)
-    return _write(run / EVIDENCE, statement)
+    names = [name for name in Directory(run).names() if is_evidence(name)]
+    return _write(run / EVIDENCE, EvidenceStatement(subject=subjects(Directory(run), names), predicate=scope), key)
 
 
-def seal_run(run: Path, scope: Scope, evidence_sha256: str) -> None:
-    """Write SHA256SUMS and the manifest statement over everything in the run."""
-    names = [name for name in _names(run, ("",)) if name not in (MANIFEST, SUMS)]
-    subjects = _subjects(run, names)
-    sums = "".join(f"{subject.digest['sha256']}  {subject.name}\n" for subject in subjects)
-    (run / SUMS).write_text(sums, encoding="utf-8")
-    predicate = {"run": scope.run, "sequence": scope.sequence, "evidence_sha256": evidence_sha256}
-    _write(run / MANIFEST, ManifestStatement(subject=subjects, predicate=predicate))
+def seal_run(run: Path, finished: Finished, key: SigningKey | None = None) -> str:
+    """Write SHA256SUMS and the manifest statement over everything in the run; return the latter's SHA-256."""
+    listed = subjects(Directory(run), [name for name in Directory(run).names() if name not in (MANIFEST, SUMS)])
+    (run / SUMS).write_bytes(sums(listed))
+    return _write(run / MANIFEST, ManifestStatement(subject=listed, predicate=finished), key)
 
 
-def read_evidence(run: Path) -> EvidenceStatement:
-    """Return the evidence statement of a run, every file it covers compared with its digest."""
-    statement = _decode(run / EVIDENCE)
-    covered = {subject.name for subject in statement.subject}
-    for name in ["plan.json", *_names(run, ("policy", "evidence"))]:
-        if name not in covered:
-            raise EvidenceError(f"{name}: is not covered by {EVIDENCE}")
-    for subject in statement.subject:
-        try:
-            actual = sha256_file(run / subject.name)
-        except OSError as error:
-            raise EvidenceError(f"{subject.name}: cannot be read: {error.strerror}") from None
-        if actual != subject.digest.get("sha256"):
-            raise EvidenceError(f"{subject.name}: is not what was sealed (its SHA-256 differs)")
+def is_evidence(name: str) -> bool:
+    """Whether the evidence statement covers a file of this name."""
+    return name == "plan.json" or name.startswith(("policy/", "evidence/"))
+
+
+def subjects(files: Contents, names: Iterable[str]) -> tuple[Subject, ...]:
+    """Return files with their digests, in byte order of their names."""
+    return tuple(Subject(name, {"sha256": contents.sha256(files, name)}) for name in sorted(names, key=os.fsencode))
+
+
+def sums(listed: Iterable[Subject]) -> bytes:
+    """Return the listing that `sha256sum -c` reads."""
+    return "".join(f"{subject.digest['sha256']}  {subject.name}\n" for subject in listed).encode()
+
+
+def decode_evidence(payload: bytes) -> EvidenceStatement:
+    """Return an evidence statement; `EvidenceError` unless its bytes are exactly those that would be written for it."""
+    return _decode(payload, _EVIDENCE)
+
+
+def decode_manifest(payload: bytes) -> ManifestStatement:
+    """Return a manifest statement; `EvidenceError` unless its bytes are exactly those that would be written for it."""
+    return _decode(payload, _MANIFEST)
+
+
+def _decode(payload: bytes, decoder: msgspec.json.Decoder[Statement]) -> Statement:
+    try:
+        statement = decoder.decode(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise EvidenceError(f"is no statement of a run: {error}") from None
+    if msgspec.json.encode(statement) != payload:
+        raise EvidenceError("is not written canonically: its bytes are not those that its content gives")
     return statement
 
 
-def policy_sha256(run: Path) -> str:
-    """Return one digest for all policy files: of their listing as sha256sum prints it."""
-    listing = "".join(f"{s.digest['sha256']}  {s.name}\n" for s in _subjects(run, _names(run, ("policy",))))
-    return hashlib.sha256(listing.encode()).hexdigest()
+def policy_sha256(files: Mapping[str, str]) -> str:
+    """Return one digest for all policy files, by name: of their listing in the run as sha256sum prints it."""
+    digests = {f"policy/{name}": hashlib.sha256(text.encode()).hexdigest() for name, text in files.items()}
+    listed = (Subject(name, {"sha256": digests[name]}) for name in sorted(digests, key=os.fsencode))
+    return hashlib.sha256(sums(listed)).hexdigest()
+
+
+@contextmanager
+def place_in_chain(folder: Path) -> Iterator[None]:
+    """Hold the end of the chain of runs in a folder, so that two runs at once do not both follow the same one."""
+    descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def latest_run(
     folder: Path, *, organization: str | None = None, strict: bool = False
 ) -> tuple[PreviousRun, int] | None:
-    """Return the newest finished run in a folder (of an organization, where one is named), and its sequence number.
+    """Return the last finished run in a folder (of an organization, where one is named), and its sequence number.
 
-    Of runs that began in the same second, the one with the highest sequence number is the newest. A damaged run is
-    nobody's predecessor, and does not keep others from running; `strict` raises `EvidenceError` for it instead.
+    The last is the one with the highest number. A damaged run is nobody's predecessor, and does not keep others from
+    running; `strict` raises `EvidenceError` where one may have been the last.
     """
-    runs = (path for path in folder.glob("*") if RUN_ID.fullmatch(path.name) and (path / MANIFEST).is_file())
-    for _, of_second in groupby(sorted(runs, reverse=True), key=lambda run: run.name.partition("-")[0]):
-        found = [
-            (scope.sequence, run)
-            for run in of_second
-            if (scope := _scope(run, strict=strict)) is not None and organization in (None, scope.organization)
-        ]
-        if found:
-            sequence, newest = max(found)
-            return PreviousRun(newest.name, sha256_file(newest / MANIFEST)), sequence
-    return None
+    found: list[tuple[int, str, Path]] = []
+    damaged: list[tuple[str, EvidenceError]] = []
+    for run in folder.glob("*"):
+        if RUN_ID.fullmatch(run.name) and (run / MANIFEST).is_file():
+            try:
+                scope = _scope(run)
+            except EvidenceError as error:
+                damaged.append((run.name, error))
+                continue
+            if organization in (None, scope.organization):
+                found.append((scope.sequence, run.name, run))
+    sequence, name, newest = max(found, default=(0, "", folder))
+    if strict and damaged and max(damaged, key=lambda one: one[0])[0] > name:
+        raise max(damaged, key=lambda one: one[0])[1]
+    return (PreviousRun(name, sha256_file(newest / MANIFEST)), sequence) if found else None
 
 
-def _scope(run: Path, *, strict: bool) -> Scope | None:
+def _scope(run: Path) -> Scope:
     try:
-        return _decode(run / EVIDENCE).predicate
-    except EvidenceError:
-        if strict:
-            raise
-        return None
+        return decode_evidence(envelope.payload_unverified(contents.read(Directory(run), EVIDENCE))).predicate
+    except EvidenceError as error:
+        raise EvidenceError(f"{run / EVIDENCE}: {error}") from None
 
 
-def _decode(path: Path) -> EvidenceStatement:
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=EvidenceStatement)
-    except OSError as error:
-        raise EvidenceError(f"{path}: cannot be read: {error.strerror}; is {path.parent} a run?") from None
-    except msgspec.DecodeError as error:
-        raise EvidenceError(f"{path}: is not an evidence statement: {error}") from None
-
-
-def _names(run: Path, folders: Iterable[str]) -> list[str]:
-    files = (file for folder in folders for file in (run / folder).rglob("*") if file.is_file())
-    names = (file.relative_to(run).as_posix() for file in files)
-    return sorted((name for name in names if not name.endswith(".partial")), key=str.encode)
-
-
-def _subjects(run: Path, names: Iterable[str]) -> tuple[Subject, ...]:
-    ordered = sorted(names, key=str.encode)
-    return tuple(Subject(name, {"sha256": sha256_file(run / name)}) for name in ordered)
-
-
-def _write(path: Path, statement: msgspec.Struct) -> str:
-    data = msgspec.json.encode(statement) + b"\n"
+def _write(path: Path, statement: msgspec.Struct, key: SigningKey | None) -> str:
+    data = envelope.close(msgspec.json.encode(statement), key)
     path.write_bytes(data)
     return hashlib.sha256(data).hexdigest()

@@ -13,9 +13,19 @@ from auditor.model import JSON, Problem, UsageError
 from auditor.questions import SecretRef, SourceType
 from auditor.schemas import published
 from auditor.wording import or_known, quoted
-from auditor.yamlfile import Document, Steps, check_shape, convert, in_order, walk
+from auditor.yamlfile import Document, Steps, convert, in_order, walk
 
 MISSING = "there is no such file; name it with -c, or have one laid out: auditor policy new FOLDER"
+
+
+Id = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^[a-z][a-z0-9-]{0,40}$",
+        description="a target id: a small letter, then small letters, digits and -, 41 characters at most",
+    ),
+]
+Text = Annotated[str, msgspec.Meta(pattern=r"\S", description="text that says something")]
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,12 +37,36 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     settings: msgspec.Struct
 
 
+class Timestamp(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A time-stamp authority (RFC 3161).
+
+    `url`: where it is asked; `ca`: a file with the certificate (PEM) that its own is issued under.
+    """
+
+    url: Text
+    ca: Text
+
+
+class Seal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How runs are sealed.
+
+    `key`: the private key that signs them (`auditor keys generate`); `keys`: the file of public keys, in which the key
+    must be (auditor.keys.json, where there is one); `timestamp`: an authority that says when, so that it does not rest
+    on our clock.
+    """
+
+    key: SecretRef
+    keys: Text | None = None
+    timestamp: Timestamp | None = None
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """The whole of auditor.yaml; `folder` is where its relative paths start."""
 
     organization: str
     targets: tuple[Target, ...]
     folder: Path
+    seal: Seal | None = None
 
 
 class Named(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,16 +85,6 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     names: tuple[Named, ...] | None = None
 
 
-Id = Annotated[
-    str,
-    msgspec.Meta(
-        pattern=r"^[a-z][a-z0-9-]{0,40}$",
-        description="a target id: a small letter, then small letters, digits and -, 41 characters at most",
-    ),
-]
-Text = Annotated[str, msgspec.Meta(pattern=r"\S", description="text that says something")]
-
-
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """What every target has, whatever its type.
 
@@ -77,12 +101,13 @@ class File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """The outer shape of auditor.yaml.
 
     `version`: of this format; `organization`: whose systems these are, as reports say it; `targets`: the systems, each
-    with the keys of every target and those of its type.
+    with the keys of every target and those of its type; `seal`: how runs are sealed (without it, they are not signed).
     """
 
     version: Literal[1]
     organization: Text
     targets: list[dict[str, JSON]]
+    seal: Seal | None = None
 
 
 def load(path: Path, sources: Mapping[str, SourceType]) -> Settings:
@@ -101,7 +126,8 @@ def read(path: Path, sources: Mapping[str, SourceType]) -> Reading:
     if yamlfile.is_other(document, "claims", "targets"):
         said = "is a policy file, for it has claims and no targets; settings name the systems to look at"
         return Reading(settings=None, problems=(Problem(said, str(path)),))
-    problems += check_shape(document, File)
+    file, found = convert(document, File)
+    problems += found
     entries = [(where, entry) for where, entry in walk(document.data, ("targets", None)) if isinstance(entry, dict)]
     targets: list[Target] = []
     first: dict[str, int] = {}
@@ -119,7 +145,12 @@ def read(path: Path, sources: Mapping[str, SourceType]) -> Reading:
     names = tuple(_named(entry) for _, entry in entries if {"id", "type"} <= entry.keys())
     if problems:
         return Reading(settings=None, problems=tuple(in_order(problems)), names=names)
-    settings = Settings(organization=document.data["organization"], targets=tuple(targets), folder=path.parent)
+    settings = Settings(
+        organization=document.data["organization"],
+        targets=tuple(targets),
+        folder=path.parent,
+        seal=file.seal if file else None,
+    )
     return Reading(settings=settings, names=names)
 
 

@@ -31,6 +31,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "policy": ("auditor.cli.policy:group", "Lay out, validate and compare policies, print their schema."),
     "report": ("auditor.cli.report:command", "Write the reports of a stored run again."),
     "evaluate": ("auditor.cli.evaluate:command", "Judge a stored run again, offline."),
+    "verify": ("auditor.cli.verify:command", "Verify that evidence is what was sealed."),
+    "keys": ("auditor.cli.keys:group", "Make and show the keys that runs are sealed with."),
     "completion": ("auditor.cli.completion:command", "Print the script that makes a shell complete."),
 }
 """Each command, where it lives and what it does: help must not import what it only lists."""
@@ -175,7 +177,7 @@ def _explain(error: Exception) -> int:
         complain(*map(str, error.problems), f"{counted(len(error.problems), 'problem')}; nothing was run")
         return USAGE
     if isinstance(error, EvidenceError):
-        complain(f"evidence does not verify: {error}")
+        complain(*f"evidence does not verify: {error}".splitlines())
         return EVIDENCE
     if isinstance(error, AuditorError):
         complain(str(error))

@@ -11,9 +11,10 @@ from pathlib import Path
 import msgspec
 from rich.console import Console
 
-from auditor import changes, engine, seal
+from auditor import changes, engine, seal, verify
 from auditor.cli.complaint import inert
 from auditor.cli.screen import show_line
+from auditor.contents import Directory
 from auditor.model import EvidenceError
 
 LOG = logging.getLogger(__name__)
@@ -45,7 +46,12 @@ def _in_words(previous: Path | Unknown, run: Path) -> str:
     if isinstance(previous, Unknown):
         return f"what changed since the last run is unknown: {previous.reason}"
     try:
+        verify.compare_digests(Directory(previous))
         return changes.in_words(changes.compare(engine.open_run(previous), engine.open_run(run)))
     except _TROUBLE as error:
         LOG.info("comparing with %s", previous, exc_info=True)
-        return f"what changed since {previous.name} is unknown: {error}"
+        return f"what changed since {previous.name} is unknown: {_first_line(error)}"
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import datetime as dt
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from auditor import plan, policy, settings
 from auditor.checking import Check
 from auditor.model import Problem, UsageError
 from auditor.plan import Plan, PlannedTarget
 from auditor.policy import Policy, Selectors
-from auditor.questions import SourceType
+from auditor.questions import SourceFailure, SourceType
 from auditor.settings import Reading, Settings
+from auditor.sources.secrets import resolve
 from auditor.wording import or_known, quoted
+
+if TYPE_CHECKING:
+    from auditor.keys import SigningKey
 
 Selected = Mapping[str, tuple[str, ...]]
 """What --claim, --test, --check and --target name, by `claims`, `tests`, `checks` and `targets`."""
@@ -45,6 +51,36 @@ def plan_of(
         },
     )
     return loaded, pack, plan.make(pack, targets, loaded.organization, checks, plan.Selection(**selected))
+
+
+def signing_key(settings: Settings, conceal: Callable[[str], None], now: dt.datetime) -> SigningKey | None:
+    """Return the key that runs are sealed with, None where the settings name none; it is concealed before it is read.
+
+    A key that the key file does not know, or knows as no longer in use, would make evidence that does not verify.
+    """
+    if settings.seal is None:
+        return None
+    from auditor import keys
+
+    ref = settings.seal.key
+    if ref.file is not None:
+        whence = str(settings.folder / ref.file)
+        text = keys.read_private(settings.folder / ref.file)
+    else:
+        whence = f"environment variable {ref.env}"
+        try:
+            text = resolve(ref, settings.folder)
+        except SourceFailure as failure:
+            raise UsageError(Problem(f"seal: {failure.message}")) from None
+    conceal(text)
+    key = keys.parse_private(text, whence)
+    ring = settings.folder / (settings.seal.keys or keys.PUBLIC)
+    if settings.seal.keys is not None or ring.exists():
+        known = keys.load(ring).find(key.id)
+        if known is None or not known.was_valid(now):
+            what = "is not valid now" if known else "is not among these keys"
+            raise UsageError(Problem(f"the key that would sign ({whence}, {key.id}) {what}", str(ring)))
+    return key
 
 
 def refuse_unknown(selected: Selected, known: Mapping[str, Collection[str]]) -> None:

@@ -13,6 +13,7 @@ from auditor.cli import completing
 from auditor.cli.exit_codes import REFUTED, SUPPORTED, UNPROVEN
 
 if TYPE_CHECKING:
+    from auditor.keys import KeyRing
     from auditor.results import Head
 
 FAIL_ON = ("unproven", "refuted", "never")
@@ -102,6 +103,30 @@ def selection(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+keys = click.option(
+    "--keys",
+    "keys_file",
+    type=AnyPath,
+    metavar="FILE",
+    help="The public keys whose signatures count (default: auditor.keys.json here, or beside what is verified).",
+)
+allow_unsigned = click.option(
+    "--allow-unsigned", is_flag=True, help="Take runs that were made without a key: anybody could have changed them."
+)
+
+
+def found_keys(given: Path | None, place: Path) -> tuple[KeyRing | None, Path | None]:
+    """Return the keys that count, and the file they are in: the one named, the one here, or the one beside `place`."""
+    from auditor import keys
+
+    if given is not None:
+        return keys.load(given), given
+    for path in (Path(keys.PUBLIC), place.parent / keys.PUBLIC, place / keys.PUBLIC):
+        if path.is_file():
+            return keys.load(path), path
+    return None, None
+
+
 def empty_folder(what: str) -> Callable[..., Any]:
     """Add -o, an empty folder for something; it comes as `output` (see `new_folder`)."""
     return click.option(
@@ -146,9 +171,14 @@ def make_folder(path: Path) -> Path:
 
 
 def new_folder(path: Path, run: Path) -> Path:
-    """Return an empty folder to write results of a run into; among other results, or in the run, they would mix."""
+    """Return an empty folder to write results of a run into (see `refuse_folder`)."""
+    refuse_folder(path, run)
+    return make_folder(path)
+
+
+def refuse_folder(path: Path, run: Path) -> None:
+    """Refuse a folder in which results would mix with other results, or that is in the run."""
     if path.resolve().is_relative_to(run.resolve()):
         raise click.BadParameter(f"{path} is inside the run, which stays as it is", param_hint="--output")
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise click.BadParameter(f"{path} is not an empty folder", param_hint="--output")
-    return make_folder(path)

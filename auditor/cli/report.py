@@ -14,14 +14,29 @@ from auditor.cli.exit_codes import EVIDENCE, epilog
 @click.argument("run", type=options.RunFolder, shell_complete=completing.runs)
 @options.empty_folder("reports")
 @options.formats
-def command(run: Path, output: Path, formats: str) -> int:
-    """Write the reports of a stored run again, from its findings; nothing is judged and RUN is not touched."""
-    from auditor import plugins
+@options.keys
+@options.allow_unsigned
+def command(
+    run: Path,
+    output: Path,
+    formats: str,
+    keys_file: Path | None,
+    allow_unsigned: bool,  # noqa: FBT001 - click passes flags so
+) -> int:
+    """Write the reports of a stored run again, from its findings; nothing is judged and RUN is not touched.
+
+    RUN is verified first (see `auditor verify`).
+    """
+    from auditor import plugins, verify
     from auditor.cli import screen
+    from auditor.contents import Directory
     from auditor.engine import Plugins, open_run, render
 
     found = Plugins(plugins.checks(), plugins.sources(), plugins.reports())
     chosen = options.chosen_formats(formats, list(found.reports))
-    render(open_run(run), options.new_folder(output, run), found, chosen)
+    ring, _ = options.found_keys(keys_file, run)
+    options.refuse_folder(output, run)
+    verify.verify_run(Directory(run), ring, allow_unsigned=allow_unsigned)
+    render(open_run(run), options.make_folder(output), found, chosen)
     screen.show_files(screen.console(color=False), [output / found.reports[name].filename for name in chosen])
     return 0

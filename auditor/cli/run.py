@@ -62,6 +62,7 @@ def audit(
     from auditor.cli import earlier, inputs, logs, screen, workflow_commands
     from auditor.engine import Audit, Plugins
     from auditor.redact import Redactor
+    from auditor.sources.clock import utcnow
 
     found = Plugins(plugins.checks(), plugins.sources(), plugins.reports())
     chosen = options.chosen_formats(formats, list(found.reports))
@@ -69,6 +70,7 @@ def audit(
     loaded, pack, planned = inputs.plan_of(config, policies, selection, found.checks, found.sources)
     options.make_folder(output)
     redactor = Redactor()
+    key = inputs.signing_key(loaded, redactor.conceal, utcnow())
     logs.set_up(verbose, redactor, output / "auditor.log")
     color = options.wants_color(no_color=no_color)
     previous = earlier.find(output, loaded.organization)
@@ -81,6 +83,7 @@ def audit(
             output=output,
             formats=chosen,
             redactor=redactor,
+            key=key,
             progress=progress,
         )
         try:
@@ -90,6 +93,7 @@ def audit(
     console = screen.console(color=color)
     with workflow_commands.paused():
         screen.show_claims(console, head)
+        screen.show_seal(console, head.run.sequence, key.id if key else "")
         screen.show_files(console, [run / found.reports[name].filename for name in chosen])
     workflow_commands.show(head, pack)
     workflow_commands.set_outputs(head, run)

@@ -106,6 +106,12 @@ def _show_why(screen: Console, claim: ClaimResult) -> None:
         show_indented(screen, _cut(reason))
 
 
+def show_seal(screen: Console, sequence: int, key_id: str) -> None:
+    """Print the run's place in the chain, and who signed it."""
+    signed = f"signed by key {key_id[:16]}…" if key_id else "not signed (auditor keys generate makes a key)"
+    show_indented(screen, f"sealed as number {sequence} of the chain, {signed}", indent=0, hang=4)
+
+
 def show_line(screen: Console, text: str) -> None:
     """Print one line that is harmless already; on a terminal it is wrapped between words and indented."""
     if screen.is_terminal:

@@ -64,6 +64,11 @@ def render(run: RunView, out: IO[bytes]) -> None:
     counts = head.summary.claims
     page.say(f"## Security claims of {safe(head.run.organization, MOST_NAME)}")
     page.say()
+    if head.run.what_if:
+        page.say(
+            f"**What-if**: this evidence was {safe(head.run.what_if, MOST_TEXT)}. These are no results of the run."
+        )
+        page.say()
     page.say(
         f"**{counted(len(head.claims), 'claim')}**: {counts.supported} supported, {counts.supported_with_exceptions} "
         f"supported with exceptions, {counts.refuted} refuted, {counts.unproven} unproven; "

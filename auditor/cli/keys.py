@@ -1,0 +1,102 @@
+"""`auditor keys`: the keys that runs are sealed with, and the head of their chain."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from auditor.cli import completing, options
+from auditor.cli.exit_codes import EVIDENCE, epilog
+
+_private = click.option(
+    "--key",
+    type=options.AnyPath,
+    metavar="FILE",
+    default=Path("auditor.key"),
+    show_default=True,
+    help="The private key: readable by its owner only.",
+)
+_public = click.option(
+    "--keys",
+    "keys_file",
+    type=options.AnyPath,
+    metavar="FILE",
+    default=Path("auditor.keys.json"),
+    show_default=True,
+    help="The public keys, each with the time it was in use.",
+)
+
+
+@click.group(name="keys", epilog=epilog(done="done"))
+def group() -> None:
+    """Make and show the keys that runs are sealed with.
+
+    The private key signs: keep it where only the audit can read it (a file, or a variable of the CI). The key file
+    holds public keys only: give it, or their fingerprints, to whoever is to verify.
+    """
+
+
+@group.command(epilog=epilog(done="the key is made"))
+@_private
+@_public
+def generate(key: Path, keys_file: Path) -> int:
+    """Make a private key, and add its public half to the key file."""
+    from auditor import keys
+    from auditor.sources.clock import utcnow
+
+    made = keys.generate(key, keys_file, utcnow())
+    click.echo(f"{key}: the private key; seal runs with it: seal: {{key: {{file: {key.name}}}}} in auditor.yaml")
+    click.echo(f"{keys_file}: the public keys; their fingerprints are for whoever verifies")
+    click.echo(f"fingerprint: {made.id}")
+    return 0
+
+
+@group.command(epilog=epilog(done="the keys are shown"))
+@_public
+@click.option("--pem", is_flag=True, help="Print the keys as PEM, as openssl reads them.")
+def show(keys_file: Path, pem: bool) -> int:  # noqa: FBT001 - click passes flags so
+    """Show the public keys of the key file: fingerprint, and since when until when each was in use."""
+    from auditor import keys
+
+    for key in keys.load(keys_file).keys:
+        until = f"until {key.valid_until:%Y-%m-%d %H:%M:%S} UTC" if key.valid_until else "in use"
+        line = f"{key.id}  {key.algorithm}  from {key.valid_from:%Y-%m-%d %H:%M:%S} UTC, {until}"
+        click.echo(f"# {line}\n{key.public.rstrip()}" if pem else line)
+    return 0
+
+
+@group.command(epilog=epilog(done="the new key is in its place"))
+@_private
+@_public
+def rotate(key: Path, keys_file: Path) -> int:
+    """Put a new private key in the place of the old one, which is valid no longer.
+
+    What the old key sealed stays valid. The old private key is removed, for nothing is to be sealed with it any more.
+    """
+    from auditor import keys
+    from auditor.sources.clock import utcnow
+
+    old, new = keys.rotate(key, keys_file, utcnow())
+    click.echo(f"valid no longer: {old.id}")
+    click.echo(f"fingerprint: {new.id}")
+    return 0
+
+
+@group.command(epilog=epilog(EVIDENCE, done="the head is printed"))
+@click.argument("folder", type=options.AnyPath, default=Path("reports"), shell_complete=completing.runs)
+@options.keys
+@options.allow_unsigned
+def head(folder: Path, keys_file: Path | None, allow_unsigned: bool) -> int:  # noqa: FBT001
+    """Verify the runs of a folder, and print the head of their chain to send to the auditor.
+
+    Whoever has it can tell later whether a run up to this one was taken away or replaced: auditor verify --head.
+    """
+    from auditor import verify
+
+    ring, _ = options.found_keys(keys_file, folder)
+    found = verify.verify_chain(folder, ring, allow_unsigned=allow_unsigned)
+    if not found:
+        raise click.BadParameter(f"there is no run in {folder}", param_hint="FOLDER")
+    click.echo(found[-1].head)
+    return 0

@@ -1,0 +1,88 @@
+"""What stands in a run, by name: read in the same way from a folder and from a package."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import stat
+from pathlib import Path
+from typing import Protocol
+
+from auditor.model import EvidenceError
+
+
+class Contents(Protocol):
+    """Files by name. Names are relative, with `/` between their parts."""
+
+    @property
+    def name(self) -> str:
+        """What the whole is called: the last part of its path."""
+        ...
+
+    def names(self) -> list[str]:
+        """The names of all files, in byte order; `EvidenceError` where anything stands there that is no file."""
+        ...
+
+    def open(self, name: str) -> io.BufferedIOBase:
+        """Open one file for reading; `OSError` where it is not there, or cannot be read."""
+        ...
+
+
+class Directory:
+    """The files below a folder; a folder without any says nothing.
+
+    Links are refused: what they lead to is no part of it, and may change.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def name(self) -> str:
+        """The name of the folder, wherever it was reached from."""
+        return self.path.resolve().name
+
+    def names(self) -> list[str]:
+        """The names of all files."""
+        found: list[str] = []
+        try:
+            self._walk(self.path, "", found)
+        except OSError as error:
+            raise EvidenceError(f"{error.filename}: cannot be read: {error.strerror}") from None
+        return sorted(found, key=os.fsencode)
+
+    def open(self, name: str) -> io.BufferedIOBase:
+        """Open one file, and never through a link."""
+        descriptor = os.open(self.path / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        return os.fdopen(descriptor, "rb")
+
+    def _walk(self, folder: Path, prefix: str, found: list[str]) -> None:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                name = prefix + entry.name
+                mode = entry.stat(follow_symlinks=False).st_mode
+                if stat.S_ISDIR(mode):
+                    self._walk(Path(entry.path), f"{name}/", found)
+                elif not stat.S_ISREG(mode):
+                    raise EvidenceError(f"{name}: is no ordinary file")
+                else:
+                    found.append(name)
+
+
+def sha256(contents: Contents, name: str) -> str:
+    """Return the SHA-256 of a file, in hex; `EvidenceError` where it cannot be read."""
+    try:
+        with contents.open(name) as handle:
+            return hashlib.file_digest(handle, "sha256").hexdigest()
+    except OSError as error:
+        raise EvidenceError(f"{name}: cannot be read: {error.strerror}") from None
+
+
+def read(contents: Contents, name: str) -> bytes:
+    """Return the bytes of a small file; `EvidenceError` where it cannot be read."""
+    try:
+        with contents.open(name) as handle:
+            return handle.read()
+    except OSError as error:
+        raise EvidenceError(f"{name}: cannot be read: {error.strerror}") from None

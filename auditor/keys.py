@@ -1,0 +1,231 @@
+"""The keys that runs are sealed with: Ed25519 (RFC 8032), and the file of public keys with the time each was in use.
+
+A key's id is the SHA-256 of its public half as SubjectPublicKeyInfo in DER, in hex, so that anybody can work it out:
+`openssl pkey -pubin -in key.pem -outform DER | sha256sum`. Whoever holds the private key can seal anything, so it is
+read only where nobody else can read it.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import os
+import stat
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+    load_pem_public_key,
+)
+
+from auditor.model import Problem, UsageError
+
+SCHEMA: Literal["auditor/keys/1"] = "auditor/keys/1"
+MOST_OCTETS = 65_536
+"""More than any private key takes."""
+PRIVATE, PUBLIC = "auditor.key", "auditor.keys.json"
+"""What the files are called where nobody says otherwise."""
+
+Moment = Annotated[dt.datetime, msgspec.Meta(tz=True)]
+
+
+class PublicKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One key of the key file: `public` in PEM; in use from `valid_from` until `valid_until` (None: it still is)."""
+
+    id: str
+    algorithm: Literal["ed25519"] = "ed25519"
+    public: str
+    valid_from: Moment
+    valid_until: Moment | None = None
+
+    def verify(self, signature: bytes, data: bytes) -> None:
+        """Raise `cryptography.exceptions.InvalidSignature` unless this key signed the data."""
+        _public(self.public).verify(signature, data)
+
+    def was_valid(self, at: dt.datetime) -> bool:
+        """Whether the key was in use at that time."""
+        return self.valid_from <= at and (self.valid_until is None or at < self.valid_until)
+
+
+class KeyRing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The key file: whose signatures count, and the certificates (PEM) of authorities whose time stamps do."""
+
+    schema: Literal["auditor/keys/1"] = SCHEMA
+    keys: tuple[PublicKey, ...]
+    timestamp_authorities: tuple[str, ...] = ()
+
+    def find(self, key_id: str) -> PublicKey | None:
+        """Return the key of that id."""
+        return next((key for key in self.keys if key.id == key_id), None)
+
+
+_DECODER = msgspec.json.Decoder(KeyRing)
+
+
+class SigningKey:
+    """A private key, which signs and is never shown."""
+
+    def __init__(self, private: Ed25519PrivateKey) -> None:
+        self._private = private
+        self.public = _pem(private.public_key())
+        self.id = key_id(private.public_key())
+
+    def __repr__(self) -> str:
+        return f"SigningKey({self.id})"
+
+    def sign(self, data: bytes) -> bytes:
+        """Return the signature, 64 octets."""
+        return self._private.sign(data)
+
+
+def key_id(public: Ed25519PublicKey) -> str:
+    """Return the id of a key."""
+    der = public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return hashlib.sha256(der).hexdigest()
+
+
+def parse_private(pem: str, whence: str) -> SigningKey:
+    """Return the key of a PEM text; `UsageError` names where it came from, and never the text."""
+    try:
+        private = load_pem_private_key(pem.encode("utf-8", "surrogateescape"), password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        reason = "is encrypted; keys are read without a passphrase" if "ENCRYPTED" in pem else "holds no private key"
+        raise _unusable(whence, f"{reason} (PEM, PKCS#8, Ed25519); make one: auditor keys generate") from None
+    if not isinstance(private, Ed25519PrivateKey):
+        raise _unusable(whence, "holds a key of another kind than Ed25519; make one: auditor keys generate")
+    return SigningKey(private)
+
+
+def read_private(path: Path) -> str:
+    """Return the text of a key file, which nobody but its owner may be able to read."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise _unusable(path, f"cannot be read: {error.strerror}; make one: auditor keys generate") from None
+    try:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            raise _unusable(path, "is no file")
+        if found.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+            mode = stat.S_IMODE(found.st_mode)
+            raise _unusable(path, f"others can read this private key (mode {mode:04o}); chmod 600 {path}")
+        if found.st_uid not in (os.geteuid(), 0):
+            raise _unusable(path, "this private key belongs to another user")
+        return os.read(descriptor, MOST_OCTETS).decode("utf-8", "surrogateescape")
+    finally:
+        os.close(descriptor)
+
+
+def load(path: Path) -> KeyRing:
+    """Read a key file; `UsageError` where it cannot be relied on."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise _unusable(path, f"cannot be read: {error.strerror}") from None
+    return parse(data, str(path))
+
+
+def parse(data: bytes, name: str) -> KeyRing:
+    """Return the keys of a key file's bytes; `UsageError` where they cannot be relied on."""
+    try:
+        ring = _DECODER.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise _unusable(name, f"is no key file: {error}") from None
+    for key in ring.keys:
+        try:
+            public = _public(key.public)
+        except (ValueError, UnsupportedAlgorithm):
+            raise _unusable(name, f"key {key.id} is no Ed25519 key in PEM") from None
+        if key.id != key_id(public):
+            raise _unusable(name, f"key {key.id} has another id than its public key gives: {key_id(public)}")
+        if key.valid_until is not None and key.valid_until <= key.valid_from:
+            raise _unusable(name, f"key {key.id} was never valid: its dates are the wrong way round")
+    if len({key.id for key in ring.keys}) != len(ring.keys):
+        raise _unusable(name, "names a key twice")
+    return ring
+
+
+def to_json(ring: KeyRing) -> bytes:
+    """Return a key file's bytes."""
+    return msgspec.json.format(msgspec.json.encode(ring), indent=2) + b"\n"
+
+
+def generate(private: Path, public: Path, now: dt.datetime) -> SigningKey:
+    """Make a key, write its private half to a new file and add its public half to the key file."""
+    if private.exists():
+        raise UsageError(Problem("is there already; auditor keys rotate puts a new key in its place", str(private)))
+    ring = load(public) if public.exists() else KeyRing(keys=())
+    key = SigningKey(Ed25519PrivateKey.generate())
+    _write_private(private, key)
+    _replace(public, to_json(_with(ring, [*ring.keys, _entry(key, now)])))
+    return key
+
+
+def rotate(private: Path, public: Path, now: dt.datetime) -> tuple[SigningKey, SigningKey]:
+    """Put a new key in the place of the old one, which from now on is no longer valid; return old and new.
+
+    The old private key is gone then: what it sealed stays valid, and nothing new can be sealed with it.
+    """
+    old = parse_private(read_private(private), str(private))
+    ring = load(public)
+    known = ring.find(old.id)
+    if known is None:
+        raise UsageError(Problem(f"does not know the key of {private} ({old.id})", str(public)))
+    if not known.was_valid(now):
+        raise UsageError(Problem(f"the key of {private} ({old.id}) is not valid now", str(public)))
+    new = SigningKey(Ed25519PrivateKey.generate())
+    kept = [msgspec.structs.replace(key, valid_until=now) if key.id == old.id else key for key in ring.keys]
+    waiting = private.with_name(f"{private.name}.new")
+    _write_private(waiting, new)
+    _replace(public, to_json(_with(ring, [*kept, _entry(new, now)])))
+    waiting.replace(private)
+    return old, new
+
+
+def _with(ring: KeyRing, keys: Iterable[PublicKey]) -> KeyRing:
+    return msgspec.structs.replace(ring, keys=tuple(keys))
+
+
+def _entry(key: SigningKey, now: dt.datetime) -> PublicKey:
+    return PublicKey(id=key.id, public=key.public, valid_from=now)
+
+
+def _write_private(path: Path, key: SigningKey) -> None:
+    pem = key._private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())  # noqa: SLF001 - its own file
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, stat.S_IRUSR | stat.S_IWUSR)
+    with os.fdopen(descriptor, "wb") as handle:
+        handle.write(pem)
+        handle.flush()
+        os.fsync(handle.fileno())
+
+
+def _replace(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    waiting = path.with_name(f"{path.name}.new")
+    waiting.write_bytes(data)
+    waiting.replace(path)
+
+
+def _pem(public: Ed25519PublicKey) -> str:
+    return public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+
+
+def _public(pem: str) -> Ed25519PublicKey:
+    public = load_pem_public_key(pem.encode())
+    if not isinstance(public, Ed25519PublicKey) or _pem(public) != pem:
+        raise ValueError("not an Ed25519 key, or not written as PEM usually is")
+    return public
+
+
+def _unusable(path: Path | str, reason: str) -> UsageError:
+    return UsageError(Problem(reason, str(path)))

@@ -1,0 +1,267 @@
+"""Whether a run, or a folder of runs, is what was sealed: every byte of it, who sealed it, and its place in the chain.
+
+Nothing here is asked of anybody: only files are read, each once. All flaws of a run are found, not only the first.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NoReturn
+
+import msgspec
+
+from auditor import contents, envelope, seal
+from auditor.contents import Contents, Directory
+from auditor.evidence import FOLDER, changed_line
+from auditor.keys import KeyRing, PublicKey
+from auditor.model import EvidenceError
+from auditor.seal import EvidenceStatement, ManifestStatement, Scope, Statement, Subject
+
+READERS = 4
+UNSIGNED = "is not signed: anybody could have made or changed it (to read it nevertheless: --allow-unsigned)"
+NO_KEYS = "is signed, and no key file was given to hold its signature against (--keys FILE)"
+
+
+class Flaw(msgspec.Struct, frozen=True, order=True):
+    """One thing that is not as it was sealed: in which file, on which line of it (0: unknown), and what."""
+
+    file: str
+    line: int
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.reason}" if self.line else f"{self.file}: {self.reason}"
+
+
+class DoesNotVerify(EvidenceError):
+    """Something is not as it was sealed; carries everything that was found."""
+
+    def __init__(self, flaws: Sequence[Flaw]) -> None:
+        super().__init__("\n".join(map(str, flaws)))
+        self.flaws = tuple(flaws)
+
+
+class Verified(msgspec.Struct, frozen=True, kw_only=True):
+    """A run that is what was sealed. `key` is the one that signed it (None: nobody did)."""
+
+    scope: Scope
+    finished: seal.Finished
+    manifest_sha256: str
+    key: PublicKey | None
+
+    @property
+    def run(self) -> str:
+        """The id of the run."""
+        return self.scope.run
+
+    @property
+    def head(self) -> str:
+        """The run's place in the chain, as it is sent to the auditor: `sequence:digest of the manifest`."""
+        return f"{self.scope.sequence}:{self.manifest_sha256}"
+
+
+class _Statements(msgspec.Struct, frozen=True):
+    evidence: EvidenceStatement
+    manifest: ManifestStatement
+    manifest_sha256: str
+    key: PublicKey | None
+
+
+def verify_run(run: Contents, keys: KeyRing | None, *, allow_unsigned: bool = False) -> Verified:
+    """Return what a run says of itself, once every byte of it is what was sealed; raises `DoesNotVerify`.
+
+    `keys` are those whose signatures count. `allow_unsigned` is for runs that were made without a key: then only their
+    digests are compared, which whoever changed a file could have made anew.
+    """
+    statements = _statements(run, keys, allow_unsigned=allow_unsigned)
+    flaws = [*_said(run, statements), *_files(run, statements.manifest.subject)]
+    if flaws:
+        raise DoesNotVerify(sorted(set(flaws)))
+    return Verified(
+        scope=statements.evidence.predicate,
+        finished=statements.manifest.predicate,
+        manifest_sha256=statements.manifest_sha256,
+        key=statements.key,
+    )
+
+
+def compare_digests(run: Contents) -> None:
+    """Compare a run with its own manifest, whoever signed that: enough to read it with, and no proof of anything."""
+    try:
+        payload = envelope.payload_unverified(contents.read(run, seal.MANIFEST))
+        manifest = seal.decode_manifest(payload)
+    except EvidenceError as error:
+        _refuse(seal.MANIFEST, str(error).removeprefix(f"{seal.MANIFEST}: "))
+    if flaws := sorted(_files(run, manifest.subject)):
+        raise DoesNotVerify(flaws)
+
+
+def verify_chain(
+    folder: Path, keys: KeyRing | None, *, allow_unsigned: bool = False, since: int = 1, head: str = ""
+) -> list[Verified]:
+    """Verify every run of a folder, and that each follows the one before; return them in their order.
+
+    `since` is the number of the first run that is kept there, where older ones were moved away. `head` is the chain
+    head that was sent away earlier (see `Verified.head`): that run must still be there.
+    """
+    found: list[Verified] = []
+    flaws: list[Flaw] = []
+    for path in runs_of(folder):
+        try:
+            found.append(verify_run(Directory(path), keys, allow_unsigned=allow_unsigned))
+        except DoesNotVerify as error:
+            flaws += (Flaw(f"{path.name}/{flaw.file}", flaw.line, flaw.reason) for flaw in error.flaws)
+    found.sort(key=lambda one: (one.scope.sequence, one.run))
+    if not flaws:  # a run that does not verify has no place that could be relied on
+        flaws += _links(found, since)
+    if head and head not in {one.head for one in found}:
+        flaws.append(Flaw(str(folder), 0, f"the run of the chain head {head} is not there any more, or was changed"))
+    if flaws:
+        raise DoesNotVerify(flaws)
+    return found
+
+
+def runs_of(folder: Path) -> list[Path]:
+    """Return the runs in a folder, oldest first; folders of runs that were interrupted before judging are none."""
+    try:
+        named = sorted(path for path in folder.iterdir() if seal.RUN_ID.fullmatch(path.name))
+    except OSError as error:
+        raise EvidenceError(f"{folder}: cannot be read: {error.strerror}") from None
+    return [path for path in named if any((path / name).exists() for name in (seal.EVIDENCE, seal.MANIFEST, seal.SUMS))]
+
+
+def _statements(run: Contents, keys: KeyRing | None, *, allow_unsigned: bool) -> _Statements:
+    """Open both statements; without them there is nothing to hold the files against."""
+    unknown = None if keys is not None else NO_KEYS
+
+    def find(key_id: str) -> PublicKey | None:
+        if unknown:
+            raise EvidenceError(unknown)
+        return keys.find(key_id) if keys is not None else None
+
+    evidence, evidence_key, _ = _open(run, seal.EVIDENCE, seal.decode_evidence, find)
+    manifest, key, digest = _open(run, seal.MANIFEST, seal.decode_manifest, find)
+    if key is None and evidence_key is None and not allow_unsigned:
+        _refuse(seal.MANIFEST, UNSIGNED)
+    if key != evidence_key:
+        _refuse(seal.EVIDENCE, "is not signed by the key that signed the manifest statement")
+    return _Statements(evidence, manifest, digest, key)
+
+
+def _open(
+    run: Contents, name: str, decode: Callable[[bytes], Statement], find: Callable[[str], PublicKey | None]
+) -> tuple[Statement, PublicKey | None, str]:
+    try:
+        data = contents.read(run, name)
+    except EvidenceError as error:
+        _refuse(name, f"{str(error).removeprefix(f'{name}: ')}; is {run.name} a run?")
+    try:
+        opened = envelope.open_envelope(data, find)
+        return decode(opened.payload), opened.key, hashlib.sha256(data).hexdigest()
+    except EvidenceError as error:
+        _refuse(name, str(error))
+
+
+def _refuse(file: str, reason: str) -> NoReturn:
+    raise DoesNotVerify([Flaw(file, 0, reason)])
+
+
+def _said(run: Contents, statements: _Statements) -> Iterator[Flaw]:
+    """Yield where the statements are of another kind, contradict each other, or do not go with the run's name."""
+    yield from _form(seal.EVIDENCE, seal.EVIDENCE_TYPE, statements.evidence)
+    yield from _form(seal.MANIFEST, seal.MANIFEST_TYPE, statements.manifest)
+    scope, finished = statements.evidence.predicate, statements.manifest.predicate
+    if not seal.RUN_ID.fullmatch(scope.run) or not scope.run.startswith(f"{scope.started_at:%Y%m%dT%H%M%SZ}-"):
+        yield Flaw(seal.EVIDENCE, 0, f"the run's id {scope.run} does not go with its start")
+    if seal.RUN_ID.fullmatch(run.name) and run.name != scope.run:
+        yield Flaw(seal.EVIDENCE, 0, f"is of the run {scope.run}, and stands in {run.name}")
+    if (finished.run, finished.sequence) != (scope.run, scope.sequence):
+        yield Flaw(seal.MANIFEST, 0, f"is of the run {finished.run}, number {finished.sequence}, not of this one")
+    if scope.sequence < 1 or (scope.previous_run is None) is not (scope.sequence == 1):
+        yield Flaw(seal.EVIDENCE, 0, f"number {scope.sequence} and its predecessor do not go together")
+    listed = {subject.name: subject for subject in statements.manifest.subject}
+    if seal.EVIDENCE not in listed or listed[seal.EVIDENCE].digest.get("sha256") != finished.evidence_sha256:
+        yield Flaw(seal.MANIFEST, 0, "names another evidence statement than it lists")
+    if statements.evidence.subject != tuple(one for name, one in listed.items() if seal.is_evidence(name)):
+        yield Flaw(seal.EVIDENCE, 0, "covers other evidence than the manifest statement lists")
+    yield from _dates(statements.key, scope, finished)
+
+
+def _form(name: str, kind: str, statement: EvidenceStatement | ManifestStatement) -> Iterator[Flaw]:
+    if (statement.type_, statement.predicateType) != (seal.STATEMENT_TYPE, kind):
+        yield Flaw(name, 0, f"is a statement of another kind: {statement.type_} {statement.predicateType}")
+    names = [subject.name for subject in statement.subject]
+    if names != sorted(set(names), key=os.fsencode):
+        yield Flaw(name, 0, "does not list its files once each, in byte order")
+    if any(subject.digest.keys() != {"sha256"} for subject in statement.subject):
+        yield Flaw(name, 0, "has other digests than SHA-256")
+
+
+def _dates(key: PublicKey | None, scope: Scope, finished: seal.Finished) -> Iterator[Flaw]:
+    if not scope.started_at <= scope.as_of <= finished.finished_at:
+        yield Flaw(seal.MANIFEST, 0, "its dates are not in order: start, end of collection, end of the run")
+    for at in (scope.as_of, finished.finished_at) if key is not None else ():
+        if key is not None and not key.was_valid(at):
+            until = f" until {key.valid_until:%Y-%m-%d %H:%M:%S}" if key.valid_until else ""
+            valid = f"from {key.valid_from:%Y-%m-%d %H:%M:%S}{until} UTC"
+            yield Flaw(seal.MANIFEST, 0, f"is of {at:%Y-%m-%d %H:%M:%S} UTC; its key {key.id} was valid {valid}")
+            return
+
+
+def _files(run: Contents, listed: Sequence[Subject]) -> Iterator[Flaw]:
+    """Yield every file that is changed, missing or not listed."""
+    wanted = {subject.name: subject.digest.get("sha256", "") for subject in listed}
+    try:
+        present = [name for name in run.names() if name not in (seal.MANIFEST, seal.SUMS)]
+        if contents.read(run, seal.SUMS) != seal.sums(listed):
+            yield Flaw(seal.SUMS, 0, "is not the list of the manifest statement")
+    except EvidenceError as error:
+        name, _, reason = str(error).partition(": ")
+        yield Flaw(name, 0, reason)
+        return
+    for name in present:
+        if name not in wanted:
+            yield Flaw(name, 0, "was not there when the run was sealed")
+    both = [name for name in present if name in wanted]
+    for name in wanted.keys() - set(both):
+        yield Flaw(name, 0, "is missing")
+    with ThreadPoolExecutor(READERS) as pool:
+        for name, flaw in zip(both, pool.map(lambda name: _changed(run, name, wanted), both), strict=True):
+            if flaw is not None:
+                yield Flaw(name, *flaw)
+
+
+def _changed(run: Contents, name: str, wanted: Mapping[str, str]) -> tuple[int, str] | None:
+    try:
+        if contents.sha256(run, name) == wanted[name]:
+            return None
+        line, reason = 0, "is not what was sealed: its SHA-256 differs"
+        if name.startswith(f"{FOLDER}/"):
+            with run.open(name) as handle:
+                line, why = changed_line(handle)
+                reason = f"{reason}; {why}"
+    except EvidenceError as error:
+        return 0, str(error).removeprefix(f"{name}: ")
+    except OSError as error:
+        return 0, f"cannot be read: {error.strerror}"
+    return line, reason
+
+
+def _links(runs: Sequence[Verified], since: int) -> Iterator[Flaw]:
+    """Yield where one run does not follow the one before."""
+    before: Verified | None = None
+    for run in runs:
+        file = f"{run.run}/{seal.EVIDENCE}"
+        expected = before.scope.sequence + 1 if before else since
+        previous = run.scope.previous_run
+        if run.scope.sequence != expected:
+            yield Flaw(file, 0, f"is number {run.scope.sequence} of the chain, after number {expected - 1}")
+        if before is not None and previous is not None and previous.id != before.run:
+            yield Flaw(file, 0, f"follows {previous.id}, which is not there; the run before it is {before.run}")
+        elif before is not None and previous is not None and previous.manifest_sha256 != before.manifest_sha256:
+            yield Flaw(file, 0, f"follows another {previous.id} than the one that is there")
+        before = run
