@@ -19,7 +19,7 @@ from auditor.evidence import FOLDER, AnswerLine, OpenLine
 from auditor.model import JSON, EvidenceError, UsageError
 from auditor.questions import Failure, Opening, Operation, Reply, SourceFailure
 from auditor.sources.clock import utcnow
-from auditor.sources.runs.index import Index
+from auditor.sources.runs.index import Index, Seen
 from auditor.sources.runs.target import RunsTarget
 from auditor.verify import Verified
 
@@ -96,9 +96,9 @@ class RunsConnection:
     def ask(self, operation: Operation, params: Mapping[str, Any]) -> Iterator[Reply]:
         """Answer one question: {runs[{run, sequence, manifest_sha256, signed_by}], unread{answers, items}, resources}.
 
-        `resources` maps each id that was asked for to its distinct values, oldest first: {value, runs, run,
-        manifest_sha256, file, line, pointer}; `runs` counts those that saw the value, the others say where it was seen
-        first. A member without the value counts as null.
+        `resources` maps each id that was asked for to its distinct values, oldest first: {absent, value, runs, run,
+        manifest_sha256, file, line, pointer}; `absent` says that the resource was there without the value, which is
+        then left out; `runs` counts those that saw it so, and the others say where it was seen first.
         """
         del operation  # there is one
         began = self._clock()
@@ -122,9 +122,7 @@ class RunsConnection:
         read = self._indexed(question.what, runs)
         found: dict[str, list[JSON]] = {name: [] for name in question.ids}
         for resource, seen in read.index.find(question.ids):
-            of = runs[seen.run]
-            where = {"run": of.run, "manifest_sha256": of.manifest_sha256}
-            found[resource].append({**msgspec.to_builtins(seen), **where})
+            found[resource].append(_in_words(seen, runs[seen.run]))
         return {
             "runs": [_looked_at(run) for run in runs],
             "unread": msgspec.to_builtins(read.unread),
@@ -232,20 +230,38 @@ def _read_answer(what: What, run: int, file: str, answer: AnswerLine, read: _Rea
         ):
             read.unread.items += 1
         else:
-            read.index.add(name, _at(item, what.value), run, (file, answer.n, where))
+            read.index.add(name, _encoded(_at(item, what.value)), run, (file, answer.n, where))
 
 
 def _at(body: JSON, pointer: str) -> JSON:
-    """Return the value at a pointer, None where there is none."""
+    """Return the value at a pointer, something that is no JSON where there is none."""
     try:
-        value = resolve_pointer(body, pointer)
+        return resolve_pointer(body, pointer)
     except TypeError:
-        return None
-    return value if value is None or isinstance(value, dict | list | str | int | float | bool) else None
+        return ...
+
+
+def _encoded(value: JSON) -> bytes:
+    there = value is None or isinstance(value, dict | list | str | int | float | bool)
+    return msgspec.json.encode(value, order="sorted") if there else b""
 
 
 def _is_redacted(answer: AnswerLine, pointer: str) -> bool:
     return any(f"{pointer}/".startswith(f"{masked}/") or masked.startswith(f"{pointer}/") for masked in answer.redacted)
+
+
+def _in_words(seen: Seen, run: Verified) -> JSON:
+    value = {"value": msgspec.json.decode(seen.value)} if seen.value else {}
+    return {
+        "absent": not seen.value,
+        **value,
+        "runs": seen.runs,
+        "run": run.run,
+        "manifest_sha256": run.manifest_sha256,
+        "file": seen.file,
+        "line": seen.line,
+        "pointer": seen.pointer,
+    }
 
 
 def _looked_at(run: Verified) -> JSON:

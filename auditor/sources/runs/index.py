@@ -8,16 +8,15 @@ from typing import Self
 
 import msgspec
 
-from auditor.model import JSON
-
 
 class Seen(msgspec.Struct, frozen=True, kw_only=True):
     """One distinct value of one resource: where it was seen first, and in how many runs.
 
-    `run` counts the runs that were looked at, from 0; `file`, `line` and `pointer` say where in it the resource stands.
+    `value` is its JSON, and empty where the resource was there without it. `run` counts the runs that were looked at,
+    from 0; `file`, `line` and `pointer` say where in it the resource stands.
     """
 
-    value: JSON
+    value: bytes
     runs: int
     run: int
     file: str
@@ -39,12 +38,12 @@ class Index:
             " line INTEGER, pointer TEXT, PRIMARY KEY (resource, value)) WITHOUT ROWID"
         )
 
-    def add(self, resource: str, value: JSON, run: int, place: tuple[str, int, str]) -> None:
+    def add(self, resource: str, value: bytes, run: int, place: tuple[str, int, str]) -> None:
         """Note that a run saw a value; `place` is the file, the line and the pointer of the resource."""
         self._database.execute(
             "INSERT INTO seen VALUES (?, ?, 1, ?, ?, ?, ?, ?)"
             " ON CONFLICT DO UPDATE SET runs = runs + (last <> excluded.last), last = excluded.last",
-            (resource, msgspec.json.encode(value, order="sorted"), run, run, *place),
+            (resource, value, run, run, *place),
         )
 
     def find(self, resources: Sequence[str]) -> Iterator[tuple[str, Seen]]:
@@ -55,8 +54,7 @@ class Index:
             (msgspec.json.encode(list(resources)).decode(),),
         )
         for resource, value, runs, run, file, line, pointer in rows:
-            found = msgspec.json.decode(value)
-            yield resource, Seen(value=found, runs=runs, run=run, file=file, line=line, pointer=pointer)
+            yield resource, Seen(value=value, runs=runs, run=run, file=file, line=line, pointer=pointer)
 
     def close(self) -> None:
         """Let go of it; nothing stays behind."""
