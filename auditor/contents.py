@@ -11,9 +11,6 @@ from typing import Protocol
 
 from auditor.model import EvidenceError
 
-PARTIAL = ".partial"
-"""How the names of files end that are still being written: no part of anything yet."""
-
 
 class Contents(Protocol):
     """Files by name. Names are relative, with `/` between their parts."""
@@ -44,7 +41,7 @@ class Directory:
         return self.path.resolve().name
 
     def names(self) -> list[str]:
-        """The names of all files, those still being written left out."""
+        """The names of all files."""
         found: list[str] = []
         try:
             self._walk(self.path, "", found)
@@ -69,7 +66,7 @@ class Directory:
                         raise EvidenceError(f"{name}: is a folder with nothing in it")
                 elif not stat.S_ISREG(mode):
                     raise EvidenceError(f"{name}: is no ordinary file")
-                elif not name.endswith(PARTIAL):
+                else:
                     found.append(name)
 
 
