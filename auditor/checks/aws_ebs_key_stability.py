@@ -47,7 +47,9 @@ def evaluate(subject: Subject, params: Params) -> Verdict:  # noqa: ARG001 - eve
         before = None if other.get("/absent", bool) else other.get("/value", str)
         if before != key:
             run, file, line = other.get("/run", str), other.get("/file", str), other.get("/line", int)
-            return failed(f"{_under(key)} now, and {_under(before, 'was')} in the run {run} ({file}, line {line})")
+            return failed(
+                f"was {_under(before)} in the run {run}, and is {_under(key)} now ({file}, line {line} of it)"
+            )
     if key is None:
         return not_applicable("is not encrypted: it has no key that could change")
     if not seen:
@@ -57,8 +59,8 @@ def evaluate(subject: Subject, params: Params) -> Verdict:  # noqa: ARG001 - eve
     return passed(f"is under {key}, as in {earlier}, since {since}{_unread(subject.past)}")
 
 
-def _under(key: str | None, verb: str = "is") -> str:
-    return f"{verb} not encrypted" if key is None else f"{verb} under {key}"
+def _under(key: str | None) -> str:
+    return "not encrypted" if key is None else f"under {key}"
 
 
 def _unread(past: Answer) -> str:
