@@ -238,7 +238,7 @@ def test_an_older_run_whose_statement_is_broken_is_said_in_one_line(folder: Path
     (moved / seal.EVIDENCE).write_bytes(b"{")
     last = last_lines(run_again(folder))[1]
     assert last.startswith("what changed since the last run is unknown: ")
-    assert "evidence.statement.json: is no statement of a run" in last
+    assert "evidence.statement.json: is no DSSE envelope" in last
 
 
 def test_every_format_is_written_named_and_sealed(folder: Path) -> None:

@@ -230,11 +230,12 @@ def test_where_the_clocks_differ_no_date_is_believed(tmp_path: Path, seconds: in
 
 
 def test_every_task_stands_in_the_scope_once_and_findings_only_where_a_segment_is(tmp_path: Path) -> None:
-    for name, world, target in (
+    cases: tuple[tuple[str, World, Any], ...] = (
         ("denied", World(boxes(1), errors={"regions": DENIED}), {}),
         ("missing", World(boxes(1)), {"only": ["north", "atlantis"]}),
         ("wrong", World(boxes(1), owner="somebody else"), {}),
-    ):
+    )
+    for name, world, target in cases:
         result = audit(world, tmp_path / name, claim("c", EVERYWHERE, REPORT), **target)
         tasks = [item.task for item in result.head.run.scope]
         assert len(tasks) == len(set(tasks)), tasks
