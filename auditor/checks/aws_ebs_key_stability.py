@@ -48,7 +48,7 @@ def evaluate(subject: Subject, params: Params) -> Verdict:  # noqa: ARG001 - eve
         if before != key:
             run, file, line = other.get("/run", str), other.get("/file", str), other.get("/line", int)
             return failed(
-                f"was {_under(before)} in the run {run}, and is {_under(key)} now ({file}, line {line} of it)"
+                f"was {_under(before)} in the run {run}, and is {_under(key)} now ({file}:{line} of that run)"
             )
     if key is None:
         return not_applicable("is not encrypted: it has no key that could change")
