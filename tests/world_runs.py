@@ -27,7 +27,7 @@ PACK = ROOT / "policies" / "explo"
 
 @dataclass(frozen=True)
 class Audited:
-    """A running world and the run that audited it; `earlier` is the one before, in the same folder."""
+    """A running world and the run that audited it; in its folder there is an earlier one as well."""
 
     world: World
     settings: Settings
@@ -37,7 +37,6 @@ class Audited:
     redactor: Redactor
     run: Path
     head: Head
-    earlier: Path
 
     def findings(self) -> list[Finding]:
         return list(StoredRun(self.head, self.run / "evidence", self.run / "findings").findings())
@@ -82,6 +81,6 @@ def audited(name: str, output: Path) -> Iterator[Audited]:
                 return one.run(pool)
 
         with world.as_it_was():
-            earlier, _ = audit(of_comparing)
+            audit(of_comparing)
         run, head = audit(planned)
-        yield Audited(world, loaded, pack, planned, found, redactor, run, head, earlier)
+        yield Audited(world, loaded, pack, planned, found, redactor, run, head)

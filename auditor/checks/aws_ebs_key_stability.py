@@ -101,5 +101,6 @@ CHECK = Check(
         "that the last runs before this one were not all taken away: only a chain head kept elsewhere shows that",
         "that no volume is missing from the listing: EC2 offers no second count to compare it with",
     ),
+    no_second_source="EC2 counts an account's volumes nowhere else: its listing stands alone",
     criteria=("CC6.1",),
 )

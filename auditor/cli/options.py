@@ -171,9 +171,14 @@ def make_folder(path: Path) -> Path:
 
 
 def new_folder(path: Path, run: Path) -> Path:
-    """Return an empty folder to write results of a run into; among other results, or in the run, they would mix."""
+    """Return an empty folder to write results of a run into (see `refuse_folder`)."""
+    refuse_folder(path, run)
+    return make_folder(path)
+
+
+def refuse_folder(path: Path, run: Path) -> None:
+    """Refuse a folder in which results would mix with other results, or that is in the run."""
     if path.resolve().is_relative_to(run.resolve()):
         raise click.BadParameter(f"{path} is inside the run, which stays as it is", param_hint="--output")
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise click.BadParameter(f"{path} is not an empty folder", param_hint="--output")
-    return make_folder(path)

@@ -36,6 +36,7 @@ COLUMNS = (
     "evidence",
     "run",
     "as_of",
+    "what_if",
 )
 MOST_IN_CELL = 32_767
 """UTF-16 units that Excel keeps of a cell."""
@@ -49,7 +50,7 @@ def render(run: RunView, out: IO[bytes]) -> None:
     try:
         rows = csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
         rows.writerow(COLUMNS)
-        of_run = (run.head.run.id, f"{run.head.run.as_of:%Y-%m-%dT%H:%M:%SZ}")
+        of_run = (run.head.run.id, f"{run.head.run.as_of:%Y-%m-%dT%H:%M:%SZ}", run.head.run.what_if)
         for finding in run.findings():
             rows.writerow([cell(value) for value in (*_values(finding), *of_run)])
     finally:

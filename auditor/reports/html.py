@@ -25,7 +25,7 @@ from typing import IO, Any
 import msgspec
 
 from auditor.model import Citation, ClaimVerdict, Outcome
-from auditor.results import Finding, ReportFormat, RunView
+from auditor.results import SEAL_LIMITS, Finding, ReportFormat, RunView
 
 SHOWN_EXCEPTIONS = 50
 """Exceptions of a test that stand in the page itself; the others are in the list of all findings."""
@@ -65,11 +65,13 @@ def render(run: RunView, out: IO[bytes]) -> None:
     environment.filters |= {"visible": visible, "name": visible_name, "words": words, "utc": utc, "number": number}
     environment.tests |= {"clickable": clickable}
     head = run.head
-    css = _text("report.css") + _page_foot(f"{head.run.organization} · run {head.run.id} · as of {utc(head.run.as_of)}")
+    foot = f"{head.run.organization} · run {head.run.id} · as of {utc(head.run.as_of)}"
+    css = _text("report.css") + _page_foot(f"What-if · {foot}" if head.run.what_if else foot)
     js = _text("report.js")
     page = environment.get_template("report.html.j2").stream(
         head=head,
         run=head.run,
+        seal_limits=SEAL_LIMITS,
         css=css,
         js=js,
         css_sha256=_csp_hash(css),

@@ -10,7 +10,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,11 +37,11 @@ class World:
     """
 
     name: str
-    organization: str
     config: Path
     environment: dict[str, str]
     expected: list[Expected]
-    as_it_was: Callable[[], AbstractContextManager[None]]
+    organization: str = ""
+    as_it_was: Callable[[], AbstractContextManager[None]] = nullcontext
 
 
 def names() -> list[str]:
@@ -69,7 +69,7 @@ def running(name: str, runs: Path | None = None) -> Iterator[World]:
         config.write_text(yamlcore.dump(settings), encoding="utf-8")
         environment = {key: value for part in parts for key, value in part.environment.items()}
         expected = [line for part in parts for line in part.expected]
-        yield World(name, organization, config, environment, expected, lambda: _as_they_were(parts))
+        yield World(name, config, environment, expected, organization, lambda: _as_they_were(parts))
 
 
 def _earlier_runs(runs: Path | None, folder: Path) -> dict[str, object]:
