@@ -156,6 +156,9 @@ class RunsConnection:
             raise SourceFailure("keys", str(problem)) from None
         except PermissionError as problem:
             raise SourceFailure("denied", f"{self._folder} cannot be read: {problem.strerror}") from None
+        except FileNotFoundError:
+            hint = "where it is the folder that runs go to, the first run makes it"
+            raise SourceFailure("folder", f"{self._folder} is not there; {hint}") from None
         except OSError as problem:
             raise SourceFailure("folder", f"{self._folder} cannot be read: {problem.strerror}") from None
 
