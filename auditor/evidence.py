@@ -24,6 +24,8 @@ from auditor.questions import Attempt, Effect, Failure
 
 FOLDER = "evidence"
 MARK_DIGITS = 16
+MOST_SHOWN = 3
+"""Members of a list that a message shows: a question may be about a thousand resources."""
 CACHED_RECORDS = 4
 """Decoded answers kept in memory per segment: a page being walked, and what is asked about each of its items."""
 
@@ -118,8 +120,14 @@ def mark_of(line: bytes) -> str:
 
 
 def describe_question(operation: str, params: Mapping[str, Any]) -> str:
-    """Return a question in words for messages: its operation and parameters."""
-    return f"{operation}({', '.join(f'{name}={value}' for name, value in sorted(params.items()))})"
+    """Return a question in words for messages: its operation and parameters, long lists by their first members."""
+    return f"{operation}({', '.join(f'{name}={_shown(value)}' for name, value in sorted(params.items()))})"
+
+
+def _shown(value: Any) -> str:
+    if not isinstance(value, list | tuple) or len(value) <= MOST_SHOWN:
+        return str(value)
+    return f"[{', '.join(map(str, value[:MOST_SHOWN]))}, … {len(value):,} in all]"
 
 
 class Segment:

@@ -16,8 +16,9 @@ from typing import Any
 import msgspec
 
 from auditor.answers import Answer, Listing, Record, Reference, pointer_join
+from auditor.checking import in_batches
 from auditor.evidence import AnswerLine, Page, Segment, describe_question, question_key
-from auditor.model import AuditorError, Unproven, Unreadable
+from auditor.model import AuditorError, Unreadable
 from auditor.questions import Connection, Failure, Operation, Reply, SourceType
 from auditor.redact import Redactor
 
@@ -170,7 +171,7 @@ class Questions:
     def ask_each(self, operation: str, questions: Iterable[Mapping[str, Any]], /) -> Iterator[Answer]:
         """Ask many questions, several at once; answers come in the order of the questions."""
         row = self._row(operation)
-        for batch in _batches(questions, self._recorder.batch if self._recorder else 1):
+        for batch in in_batches(questions, self._recorder.batch if self._recorder else 1):
             prepared = [self._prepare(operation, params) for params in batch]
             if self._recorder is not None:
                 self._recorder.record_each(self._target, row, [asked for _, asked, bad in prepared if bad is None])
@@ -228,23 +229,6 @@ class Questions:
         if not row.dated or record.status != "ok":
             return record
         return msgspec.structs.replace(record, dated=_own_date(record, row.dated))
-
-
-def _batches(questions: Iterable[Mapping[str, Any]], size: int) -> Iterator[list[Mapping[str, Any]]]:
-    """Yield the questions in batches; where no more can be read, those read so far come first."""
-    batch: list[Mapping[str, Any]] = []
-    try:
-        for question in questions:
-            batch.append(question)
-            if len(batch) == size:
-                yield batch
-                batch = []
-    except Unproven:
-        if batch:
-            yield batch
-        raise
-    if batch:
-        yield batch
 
 
 def _own_date(record: Record, pointer: str) -> datetime | None:
