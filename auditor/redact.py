@@ -1,4 +1,8 @@
-"""Secrets never reach the disk: known values are masked in decoded data before a line is written, and in every log."""
+"""Secrets never reach the disk: known values are masked in decoded data before a line is written, and in every log.
+
+Where nobody is to be named (`privacy: pseudonymous`), e-mail addresses become pseudonyms in the same places. A masked
+value can no longer be read; a pseudonym can, for it is the same wherever the address stood.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +13,11 @@ import re
 import threading
 import urllib.parse
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from auditor.answers import pointer_join
 from auditor.model import JSON
+from auditor.pseudonyms import Pseudonyms, encodes_address
 
 MASK = "[redacted]"
 SUBSTRING_MINIMUM = 8
@@ -66,6 +71,17 @@ def _octets(secret: str) -> bytes:
     return secret.encode("utf-8", "surrogateescape")
 
 
+class Kept(NamedTuple):
+    """Data as they may be kept, and the pointers of what was masked, and of what holds pseudonyms instead of addresses.
+
+    Where a name was changed, it is the pointer of the object.
+    """
+
+    body: JSON
+    redacted: tuple[str, ...]
+    pseudonymised: tuple[str, ...]
+
+
 class Redactor:
     """Masks every secret it has been told of, in every encoding it may arrive in. Safe to share between threads."""
 
@@ -74,6 +90,7 @@ class Redactor:
         self._whole: frozenset[str] = frozenset()
         self._parts: dict[str, tuple[str, ...]] = {}
         self._starts: re.Pattern[str] | None = None
+        self._pseudonyms: Pseudonyms | None = None
         for secret in secrets:
             self.conceal(secret)
 
@@ -109,8 +126,22 @@ class Redactor:
         if more:
             self._starts = re.compile("|".join(map(re.escape, sorted(known))))
 
+    def pseudonymise(self, pseudonyms: Pseudonyms) -> None:
+        """Keep no e-mail address from now on, but its pseudonym."""
+        self._pseudonyms = pseudonyms
+
+    def reveal(self, params: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the parameters of a question as the system knows them; `SourceFailure` where nobody can tell."""
+        if self._pseudonyms is None:
+            return params
+        return {name: self._pseudonyms.reveal(value) for name, value in params.items()}
+
     def text(self, value: str) -> str:
-        """Return the text with every known secret masked."""
+        """Return the text with every known secret masked, and no address where there are pseudonyms."""
+        masked = self._mask(value)
+        return masked if self._pseudonyms is None else self._pseudonyms.text(masked)
+
+    def _mask(self, value: str) -> str:
         if value in self._whole:
             return MASK
         starts, parts = self._starts, self._parts
@@ -128,34 +159,55 @@ class Redactor:
         return "".join([*pieces, value[end:]])
 
     def scrub(self, body: JSON) -> tuple[JSON, tuple[str, ...]]:
-        """Return the body with every known secret masked, and the pointers of the values that were changed."""
-        changed: list[str] = []
-        return self._scrub(body, "", changed), tuple(changed)
+        """Return the body as it may be kept, and the pointers of the values that were masked."""
+        return self.keep(body)[:2]
 
-    def _scrub(self, value: JSON, pointer: str, changed: list[str]) -> JSON:
+    def keep(self, body: JSON) -> Kept:
+        """Return the body as it may be kept, and what was changed in it."""
+        changes = _Changes([], [])
+        return Kept(self._scrub(body, "", changes), tuple(changes.redacted), tuple(changes.pseudonymised))
+
+    def _scrub(self, value: JSON, pointer: str, changes: _Changes) -> JSON:
         if isinstance(value, Mapping):
-            return self._scrub_members(value, pointer, changed)
+            return self._scrub_members(value, pointer, changes)
         if isinstance(value, list | tuple):
-            return [self._scrub(item, pointer_join(pointer, index), changed) for index, item in enumerate(value)]
+            return [self._scrub(item, pointer_join(pointer, index), changes) for index, item in enumerate(value)]
         if not isinstance(value, str | int | float) or isinstance(value, bool):
             return value
         text = value if isinstance(value, str) else json.dumps(value)  # a secret of digits may come as a number
-        masked = self.text(text)
-        if masked == text:
-            return value
-        changed.append(pointer)
-        return masked
+        kept = self._note(text, pointer, changes)
+        return value if kept == text else kept
 
-    def _scrub_members(self, members: Mapping[str, Any], pointer: str, changed: list[str]) -> dict[str, JSON]:
-        """Mask names as well; two that become the same are told apart, for nothing may be lost."""
-        names = {name: self.text(name) for name in members}
-        if any(masked != name for name, masked in names.items()):
-            changed.append(pointer)
+    def _note(self, text: str, pointer: str, changes: _Changes) -> str:
+        """Return a text as it may be kept, and note how it was changed."""
+        masked = self._mask(text)
+        named = masked
+        if self._pseudonyms is not None:
+            named = self._pseudonyms.text(masked)
+            if named != masked:
+                changes.pseudonymised.append(pointer)
+            elif encodes_address(masked):
+                masked = named = MASK
+        if masked != text:
+            changes.redacted.append(pointer)
+        return named
+
+    def _scrub_members(self, members: Mapping[str, Any], pointer: str, changes: _Changes) -> dict[str, JSON]:
+        """Change names as well; two that become the same are told apart, for nothing may be lost."""
+        of_names = _Changes([], [])
+        names = {name: self._note(name, pointer, of_names) for name in members}
+        changes.redacted.extend(of_names.redacted[:1])
+        changes.pseudonymised.extend(of_names.pseudonymised[:1])
         result: dict[str, JSON] = {}
         for name, value in members.items():
-            masked, count = names[name], 1
-            while masked in result or (masked != name and masked in members):
+            kept, count = names[name], 1
+            while kept in result or (kept != name and kept in members):
                 count += 1
-                masked = f"{names[name]} ({count})"
-            result[masked] = self._scrub(value, pointer_join(pointer, masked), changed)
+                kept = f"{names[name]} ({count})"
+            result[kept] = self._scrub(value, pointer_join(pointer, kept), changes)
         return result
+
+
+class _Changes(NamedTuple):
+    redacted: list[str]
+    pseudonymised: list[str]

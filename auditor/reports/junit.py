@@ -119,6 +119,7 @@ def _write_suite(out: IO[bytes], head: Head, claim: ClaimResult, cases: _Cases) 
         "owner": claim.owner,
         "run": head.run.id,
         "disclaimer": head.run.disclaimer,
+        "privacy": head.run.privacy_note,
     }
     out.write((_open("testsuite", attributes) + "\n" + _properties(properties)).encode())
     out.write(_case_of_claim(claim).encode())

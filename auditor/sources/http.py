@@ -12,7 +12,6 @@ import hashlib
 import http.client
 import json
 import re
-import textwrap
 import threading
 import time
 import urllib.parse
@@ -37,7 +36,6 @@ MOST_ATTEMPTS = 5
 MOST_BYTES = 32 * 1024 * 1024
 MOST_NESTED = 100
 """Levels of arrays and objects: an answer has few, and whatever reads it later calls itself for each of them."""
-LONGEST_MESSAGE = 500
 _CHUNK = 64 * 1024
 _PORTS = {"https": 443, "http": 80}
 _LINK = re.compile(r'\s*<([^<>\s]*)>((?:\s*;\s*[\w*-]+\s*=\s*(?:"[^"]*"|[^\s",;]+))*)\s*(?:,|$)')
@@ -177,7 +175,7 @@ class Https:
                 received = self._once(method, url, {**self._headers, **content, **headers}, sent)
                 answer = read(received)
             except SourceFailure as error:
-                failure = Failure(error.code, textwrap.shorten(error.message, LONGEST_MESSAGE, placeholder=" …"))
+                failure = Failure(error.code, error.message)
             attempts.append(Attempt(at, received.status if received else 0, failure.code if failure else ""))
             wait = self._patience(received, len(attempts)) if received and failure else None
             wait = None if len(attempts) == MOST_ATTEMPTS else wait
