@@ -11,9 +11,6 @@ from typing import Protocol
 
 from auditor.model import EvidenceError
 
-PARTIAL = ".partial"
-"""How the names of files end that are still being written: no part of anything yet."""
-
 
 class Contents(Protocol):
     """Files by name. Names are relative, with `/` between their parts."""
@@ -33,7 +30,10 @@ class Contents(Protocol):
 
 
 class Directory:
-    """The files below a folder. Links are refused: what they lead to is no part of it, and may change."""
+    """The files below a folder; a folder without any says nothing.
+
+    Links are refused: what they lead to is no part of it, and may change.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -44,7 +44,7 @@ class Directory:
         return self.path.resolve().name
 
     def names(self) -> list[str]:
-        """The names of all files, those still being written left out."""
+        """The names of all files."""
         found: list[str] = []
         try:
             self._walk(self.path, "", found)
@@ -63,13 +63,10 @@ class Directory:
                 name = prefix + entry.name
                 mode = entry.stat(follow_symlinks=False).st_mode
                 if stat.S_ISDIR(mode):
-                    before = len(found)
                     self._walk(Path(entry.path), f"{name}/", found)
-                    if len(found) == before:
-                        raise EvidenceError(f"{name}: is a folder with nothing in it")
                 elif not stat.S_ISREG(mode):
                     raise EvidenceError(f"{name}: is no ordinary file")
-                elif not name.endswith(PARTIAL):
+                else:
                     found.append(name)
 
 

@@ -1,4 +1,4 @@
-"""Segments, the notebook over them, and the seal: what cannot be read back is refused."""
+"""Segments and the notebook over them: what cannot be read back is refused."""
 
 from __future__ import annotations
 
@@ -11,14 +11,13 @@ from typing import Any
 
 import pytest
 
-from auditor import seal
 from auditor.evidence import Segment
 from auditor.model import EvidenceError, Resource, Unreadable
 from auditor.notebook import Cancelled, Questions, Recorder
 from auditor.questions import Operation, Reply, SourceType
 from auditor.redact import Redactor
-from auditor.results import Tool
 from tests import toy
+from tests.sealing import marked
 
 NOW = dt.datetime(2026, 11, 23, 12, 0, tzinfo=dt.UTC)
 ROWS = (
@@ -114,8 +113,9 @@ def closed(path: Path) -> list[bytes]:
         (lambda rows: [rows[0], *rows[2:]], "is numbered"),
         (lambda rows: [rows[0], rows[2], rows[1], *rows[3:]], "is numbered"),
         (lambda rows: rows[1:], "is numbered"),
-        (lambda rows: [*rows, rows[-1].replace(b'"n":5', b'"n":6')], "cannot stand"),
-        (lambda rows: [rows[0], rows[0].replace(b'"n":1', b'"n":2'), *rows[2:]], "cannot stand"),
+        (lambda rows: marked([*rows, rows[-1].replace(b'"n":5', b'"n":6')]), "cannot stand"),
+        (lambda rows: marked([rows[0], rows[0].replace(b'"n":1', b'"n":2'), *rows[2:]]), "cannot stand"),
+        (lambda rows: [*rows[:2], rows[2].replace(b'"a":2', b'"a":3'), *rows[3:]], ":4: does not follow"),
         (lambda rows: [*rows[:-1], rows[-1].replace(b'"answers":2', b'"answers":3')], "other counts"),
         (lambda rows: [*rows[:-1], rows[-1].replace(b'"subjects":1', b'"subjects":0')], "other counts"),
         (lambda rows: [*rows[:1], b"garbage\n", *rows[2:]], "not a line of evidence"),
@@ -212,71 +212,3 @@ def test_a_questions_parameters_are_masked_too(path: Path) -> None:
     live.close(complete=True, error="", at=NOW)
     live.release()
     assert "canary-secret" not in path.read_text(encoding="utf-8")
-
-
-def scope() -> seal.Scope:
-    return seal.Scope(
-        run="20261123T120000Z-00000000",
-        sequence=1,
-        tool=Tool("auditor", "test"),
-        organization="Toys",
-        started_at=NOW,
-        as_of=NOW,
-        previous_run=None,
-        scope=(),
-    )
-
-
-@pytest.fixture
-def sealed(tmp_path: Path) -> Path:
-    run = tmp_path / "run"
-    for name, text in {
-        "plan.json": "{}",
-        "policy/a.yaml": "a",
-        "evidence/s.main.jsonl": "e",
-        "findings/s.jsonl": "",
-    }.items():
-        (run / name).parent.mkdir(parents=True, exist_ok=True)
-        (run / name).write_text(text)
-    digest = seal.seal_evidence(run, scope())
-    seal.seal_run(run, scope(), digest)
-    return run
-
-
-def test_what_was_sealed_verifies(sealed: Path) -> None:
-    assert seal.read_evidence(sealed).predicate == scope()
-    listed = [line.split("  ")[1] for line in (sealed / "SHA256SUMS").read_text().splitlines()]
-    assert listed == [
-        "evidence.statement.json",
-        "evidence/s.main.jsonl",
-        "findings/s.jsonl",
-        "plan.json",
-        "policy/a.yaml",
-    ]
-    manifest = json.loads((sealed / "manifest.statement.json").read_bytes())
-    assert manifest["predicateType"] == "urn:auditor:manifest:1"
-    assert [subject["name"] for subject in manifest["subject"]] == listed
-
-
-@pytest.mark.parametrize("name", ["plan.json", "policy/a.yaml", "evidence/s.main.jsonl"])
-def test_a_sealed_file_that_was_changed_or_removed_is_refused(sealed: Path, name: str) -> None:
-    original = (sealed / name).read_bytes()
-    (sealed / name).write_bytes(original + b" ")
-    with pytest.raises(EvidenceError, match="not what was sealed"):
-        seal.read_evidence(sealed)
-    (sealed / name).unlink()
-    with pytest.raises(EvidenceError, match=name):
-        seal.read_evidence(sealed)
-
-
-@pytest.mark.parametrize("name", ["policy/b.yaml", "evidence/s.more.jsonl"])
-def test_a_file_that_was_added_is_refused(sealed: Path, name: str) -> None:
-    (sealed / name).write_text("more")
-    with pytest.raises(EvidenceError, match="not covered"):
-        seal.read_evidence(sealed)
-
-
-def test_a_statement_that_is_none_is_refused(sealed: Path) -> None:
-    (sealed / seal.EVIDENCE).write_text("{}")
-    with pytest.raises(EvidenceError, match="not an evidence statement"):
-        seal.read_evidence(sealed)

@@ -14,12 +14,13 @@ from pathlib import Path
 
 import pytest
 
-from auditor import engine, plugins
-from auditor.engine import Plugins, open_run
+from auditor import engine, keys, plugins
+from auditor.engine import Plugins
 from auditor.model import EvidenceError
 from tests.world_runs import PACK, ROOT
 
 SAMPLE = ROOT / "reports" / "sample"
+KEYS = ROOT / "reports" / "sample.keys.json"
 REPORTS = ("report.csv", "report.html", "report.json", "report.junit.xml", "report.md")
 STALE = "the sample is stale: write it again with `make sample`"
 
@@ -40,9 +41,8 @@ def test_it_is_sealed_and_whole() -> None:
 
 
 def test_it_is_judged_again_byte_for_byte(found: Plugins, tmp_path: Path) -> None:
-    """Findings and every report, from the sealed answers alone; only the time of judging is the run's own."""
-    finished = open_run(SAMPLE).head.run.finished_at
-    engine.evaluate(SAMPLE, tmp_path, found, tuple(found.reports), lambda: finished)
+    """Findings and every report, from the sealed answers alone."""
+    engine.evaluate(SAMPLE, tmp_path, found, tuple(found.reports), keys.load(KEYS))
     again = files(tmp_path)
     assert again == {name: data for name, data in files(SAMPLE).items() if name in again}, STALE
     assert again.keys() >= {*REPORTS, *(f"findings/{path.name}" for path in (SAMPLE / "findings").iterdir())}
@@ -51,7 +51,8 @@ def test_it_is_judged_again_byte_for_byte(found: Plugins, tmp_path: Path) -> Non
 def test_its_reports_are_rendered_again_byte_for_byte(tmp_path: Path) -> None:
     """By the command a reader would use."""
     out = tmp_path / "again"
-    command = [sys.executable, "-m", "auditor", "report", str(SAMPLE), "-o", str(out), "-f", "html,junit,markdown,csv"]
+    report = [sys.executable, "-m", "auditor", "report", str(SAMPLE), "--keys", str(KEYS)]
+    command = [*report, "-o", str(out), "-f", "html,junit,markdown,csv"]
     subprocess.run(command, check=True, capture_output=True)
     assert files(out) == {name: data for name, data in files(SAMPLE).items() if name in REPORTS}, STALE
 
@@ -63,7 +64,7 @@ def test_a_changed_answer_would_be_noticed(found: Plugins, tmp_path: Path) -> No
     segment = copy / "evidence" / "code.main.jsonl"
     segment.write_bytes(segment.read_bytes().replace(b'"founder-hugo"', b'"founder-hugh"'))
     with pytest.raises(EvidenceError, match="is not what was sealed"):
-        engine.evaluate(copy, tmp_path / "again", found, ("json",), lambda: open_run(SAMPLE).head.run.finished_at)
+        engine.evaluate(copy, tmp_path / "again", found, ("json",), keys.load(KEYS))
 
 
 def test_it_is_of_the_present_policy_checks_and_formats(found: Plugins) -> None:

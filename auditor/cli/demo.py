@@ -46,6 +46,7 @@ def command(
     with what a healthy company has, or with many faults at once.
     Needs the extra auditor[sandbox], and PostgreSQL 15 or later on this machine.
     """
+    from auditor import keys
     from auditor.cli.screen import console
     from auditor.model import Problem, UsageError
 
@@ -60,6 +61,7 @@ def command(
     try:
         with running(world) as started:
             os.environ.update(started.environment)
+            seal_with_a_new_key(started.config, options.make_folder(output) / keys.PUBLIC)
             everything: dict[str, tuple[str, ...]] = {"claims": (), "tests": (), "checks": (), "targets": ()}
             code = audit(
                 started.config, pack(), output, formats, "threads:16", fail_on, everything, verbose, no_color=no_color
@@ -71,6 +73,17 @@ def command(
             return code
     except SandboxError as error:
         raise UsageError(Problem(str(error))) from None
+
+
+def seal_with_a_new_key(config: Path, public: Path) -> None:
+    """Give the world a key of its own: its private half ends with the world, its public half stays beside the runs."""
+    from auditor import keys, yamlcore
+    from auditor.sources.clock import utcnow
+
+    keys.generate(config.parent / keys.PRIVATE, public, utcnow())
+    seal = {"seal": {"key": {"file": keys.PRIVATE}, "keys": str(public.resolve())}}
+    with config.open("a", encoding="utf-8") as handle:
+        handle.write(yamlcore.dump(seal))
 
 
 def pack() -> Path:
