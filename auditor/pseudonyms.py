@@ -15,6 +15,7 @@ import hmac
 import html
 import json
 import re
+import sys
 import threading
 import urllib.parse
 from collections.abc import Mapping
@@ -39,9 +40,10 @@ _LETTERS = (
 )
 """Beyond ASCII, what names are written with (RFC 6531); no spaces, quotation marks, arrows or other punctuation."""
 _LOCAL = re.compile(rf"[A-Za-z0-9_.+\-'~{_LETTERS}]")
-_LABEL = re.compile(rf"[A-Za-z0-9\-.{_LETTERS}]")
+_IN_DOMAIN = re.compile(rf"[A-Za-z0-9\-.:\[\]{_LETTERS}]")
 _AT = re.compile(r"@|%(?:25)*40|\\u0040|\\x40|&(?:#0{0,5}64|#[xX]0{0,4}40|commat);")
 _TOP = re.compile(rf"[xX][nN]--[A-Za-z0-9-]+|[A-Za-z]{{2,63}}|[{_LETTERS}]{{2,63}}")
+_AFTER_DOMAIN = re.compile(r"[:\[\]]")
 _LITERAL = re.compile(r"\[(?:IPv6:)?[0-9A-Fa-f:.]{2,45}\]")
 _IMAGE = re.compile(r"[0-9]x\.(?:png|jpe?g|gif|webp|svg)", re.IGNORECASE)
 _ENDS_AUTHORITY = re.compile(r"[/?#\s\"'<>]")
@@ -50,13 +52,13 @@ _HEX = "[0-9A-Fa-f]"
 _PAIR = rf"\\u[dD][89abAB]{_HEX}{{2}}\\u[dD][c-fC-F]{_HEX}{{2}}"
 _TURNED_PAIR = rf"{_HEX}{{2}}[c-fC-F][dD]u\\{_HEX}{{2}}[89abAB][dD]u\\"
 _FORWARD = re.compile(
-    rf"(?:%(?:25)*[89A-Fa-f]{_HEX})+|%(?:25)*[0-7]{_HEX}|{_PAIR}|\\u{_HEX}{{4}}|\\x{_HEX}{{2}}|\\[+'.~-]"
+    rf"(?:%(?:25)*[89A-Fa-f]{_HEX})+|%(?:25)*[0-7]{_HEX}|{_PAIR}|\\U{_HEX}{{8}}|\\u{_HEX}{{4}}|\\x{_HEX}{{2}}|\\[+'.~-]"
     rf"|&(?:#[0-9]{{1,7}}|#[xX]{_HEX}{{1,6}}|[A-Za-z][A-Za-z0-9]{{1,31}});|[^%\\&]"
 )
 """One character, in whichever way it is written: as itself, percent-encoded (twice, perhaps), or escaped as in JSON,
 Python, LDAP and HTML."""
 _BACKWARD = re.compile(
-    rf"(?:{_HEX}[89A-Fa-f](?:52)*%)+|{_HEX}[0-7](?:52)*%|{_TURNED_PAIR}|{_HEX}{{4}}u\\|{_HEX}{{2}}x\\|[+'.~-]\\"
+    rf"(?:{_HEX}[89A-Fa-f](?:52)*%)+|{_HEX}[0-7](?:52)*%|{_TURNED_PAIR}|{_HEX}{{8}}U\\|{_HEX}{{4}}u\\|{_HEX}{{2}}x\\|[+'.~-]\\"
     rf"|;(?:[0-9]{{1,7}}#|{_HEX}{{1,6}}[xX]#|[A-Za-z0-9]{{1,31}}[A-Za-z])&|(?![bfnrt]\\)[^%\\;]"
 )
 """The same in text that is turned round; a letter that ends an escape (`\\n`) is no letter of a name."""
@@ -257,17 +259,18 @@ def _domain(text: str, start: int) -> tuple[int, str]:
         return start + len(domain), domain
     ends, said = [start], ""
     while len(said) < LONGEST and (unit := _FORWARD.match(text, ends[-1])) is not None:
-        if not all(map(_LABEL.match, chars := _said(unit[0]))):
+        if not all(map(_IN_DOMAIN.match, chars := _said(unit[0]))):
             break
         said += chars
         ends += [unit.end()] * len(chars)
-    domain = _valid(said)
+    literal = _LITERAL.match(said)
+    domain = literal[0] if literal else _valid(said)
     return ends[len(domain)], domain
 
 
 def _valid(text: str) -> str:
     """Return the longest beginning of the text that is a domain of mail; "" where none is."""
-    labels = text.split(".")
+    labels = _AFTER_DOMAIN.split(text, maxsplit=1)[0].split(".")
     for number in range(len(labels) - 1, 0, -1):
         before = labels[:number]
         if not all(before):
@@ -292,4 +295,7 @@ def _said(unit: str) -> str:
     if unit[1] == "u":
         pair_or_one: str = json.loads(f'"{unit}"')
         return pair_or_one
-    return bytes.fromhex(unit[2:]).decode("latin-1") if unit[1] == "x" else unit[1]
+    if unit[1] in "Ux":
+        number = int.from_bytes(bytes.fromhex(unit[2:]))
+        return chr(number) if number <= sys.maxunicode else "\ufffd"
+    return unit[1]
