@@ -8,8 +8,6 @@ why is in .github/decisions/0019; one that is a pseudonym already stays as it is
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
 import hmac
 import html
@@ -30,8 +28,6 @@ LEAST_KEY = 16
 """Octets of a key: with fewer, whoever has a report could try keys."""
 LONGEST = 1024
 """Characters on either side of an `@` that are looked at; an address has 254 octets (RFC 3696, erratum 1690)."""
-SHORTEST_BYTES = 24
-"""Encoded bytes of fewer characters hold no address with a name, a domain and a top level."""
 PSEUDONYM = re.compile(rf"p-[0-9a-f]{{{DIGITS}}}@{re.escape(DOMAIN)}")
 
 _LETTERS = (
@@ -70,8 +66,6 @@ _ENCODING = ("%", "\\", ";")
 _NO_BEGINNING = ".'"
 """What no name begins with: a quotation mark, and the end of a sentence."""
 _BYTES = re.compile(rb"[A-Za-z0-9_.+-]{2,64}@[A-Za-z0-9-]{2,63}(?:\.[A-Za-z0-9-]{1,63})*\.[A-Za-z]{2,24}")
-_BASE64 = re.compile(r"[A-Za-z0-9+/_-]+={0,2}")
-_HEXADECIMAL = re.compile(r"(?:[0-9A-Fa-f]{2})+")
 
 
 class _Found(NamedTuple):
@@ -161,19 +155,9 @@ def holds_address(text: str) -> bool:
     return False
 
 
-def encodes_address(text: str) -> bool:
-    """Whether this is base64 or hexadecimal, as a whole, of bytes that hold an address: a certificate, say."""
-    if len(text) < SHORTEST_BYTES or not text[:SHORTEST_BYTES].isascii():
-        return False
-    try:
-        if _HEXADECIMAL.fullmatch(text):
-            return _BYTES.search(bytes.fromhex(text)) is not None
-        if _BASE64.fullmatch(text):
-            padded = text.rstrip("=").replace("-", "+").replace("_", "/")
-            return _BYTES.search(base64.b64decode(padded + "=" * (-len(padded) % 4))) is not None
-    except binascii.Error:
-        pass
-    return False
+def bytes_hold_address(raw: bytes) -> bool:
+    """Whether an address is to be read among these bytes: a certificate's, say."""
+    return _BYTES.search(raw) is not None
 
 
 def _address(text: str, at: re.Match[str], since: int) -> _Found | None:

@@ -7,6 +7,7 @@ value can no longer be read; a pseudonym can, for it is the same wherever the ad
 from __future__ import annotations
 
 import base64
+import binascii
 import html
 import json
 import re
@@ -17,9 +18,13 @@ from typing import Any, NamedTuple
 
 from auditor.answers import pointer_join
 from auditor.model import JSON
-from auditor.pseudonyms import Pseudonyms, encodes_address
+from auditor.pseudonyms import Pseudonyms, bytes_hold_address
 
 MASK = "[redacted]"
+SHORTEST_ENCODED = 16
+"""Characters of base64 or hexadecimal that are looked into."""
+_BASE64 = re.compile(r"[A-Za-z0-9+/_-]+={0,2}")
+_HEXADECIMAL = re.compile(r"(?:[0-9A-Fa-f]{2})+")
 SUBSTRING_MINIMUM = 8
 """A secret shorter than this is masked only where it is the whole value: as a substring it would hit by chance."""
 
@@ -66,6 +71,24 @@ def text_forms(secret: str) -> Iterator[str]:
     yield repr(_octets(secret))[2:-1]
 
 
+def encoded_octets(text: str) -> bytes | None:
+    """Return the bytes that a text is the base64 or hexadecimal form of, as a whole; None where it is of none.
+
+    What is short is no more than any word.
+    """
+    if len(text) < SHORTEST_ENCODED or not text[:SHORTEST_ENCODED].isascii():
+        return None
+    try:
+        if _HEXADECIMAL.fullmatch(text):
+            return bytes.fromhex(text)
+        if _BASE64.fullmatch(text):
+            standard = text.rstrip("=").replace("-", "+").replace("_", "/")
+            return base64.b64decode(standard + "=" * (-len(standard) % 4))
+    except binascii.Error:
+        pass
+    return None
+
+
 def _octets(secret: str) -> bytes:
     """Return the bytes of a secret; those that were no text when Python read the environment come back as they were."""
     return secret.encode("utf-8", "surrogateescape")
@@ -106,6 +129,8 @@ class Redactor:
         if len(secret) >= SUBSTRING_MINIMUM:
             parts = whole | set(base64_forms(secret)) | set(text_forms(secret))
             parts |= {line for line in secret.splitlines() if len(line) >= SUBSTRING_MINIMUM and "-----" not in line}
+            parts.add(" ".join(secret.split()))  # as where a message is put on one line
+            parts |= {part.lower() for part in parts}  # as where names of hosts and media types are
             parts = {part for part in parts if len(part) >= SUBSTRING_MINIMUM}
         with self._lock:
             self._whole |= whole
@@ -179,18 +204,26 @@ class Redactor:
         return value if kept == text else kept
 
     def _note(self, text: str, pointer: str, changes: _Changes) -> str:
-        """Return a text as it may be kept, and note how it was changed."""
+        """Return a text as it may be kept, and note how it was changed.
+
+        Bytes in base64 or hexadecimal cannot be changed in part, and still be what they were: they are masked whole.
+        """
         masked = self._mask(text)
-        named = masked
-        if self._pseudonyms is not None:
-            named = self._pseudonyms.text(masked)
-            if named != masked:
-                changes.pseudonymised.append(pointer)
-            elif encodes_address(masked):
-                masked = named = MASK
+        raw = encoded_octets(masked)
+        if raw is not None and self._is_to_be_hidden(raw):
+            masked = MASK
         if masked != text:
             changes.redacted.append(pointer)
+        if self._pseudonyms is None:
+            return masked
+        named = self._pseudonyms.text(masked)
+        if named != masked:
+            changes.pseudonymised.append(pointer)
         return named
+
+    def _is_to_be_hidden(self, raw: bytes) -> bool:
+        within = raw.decode("utf-8", "surrogateescape")
+        return self._mask(within) != within or (self._pseudonyms is not None and bytes_hold_address(raw))
 
     def _scrub_members(self, members: Mapping[str, Any], pointer: str, changes: _Changes) -> dict[str, JSON]:
         """Change names as well; two that become the same are told apart, for nothing may be lost."""
