@@ -26,11 +26,11 @@ from auditor.questions import SourceType
 from auditor.redact import Redactor
 from auditor.results import Head, ReportFormat, RunInfo, Tool
 from auditor.scope import Reached, reach
-from auditor.settings import Settings, secret_refs
+from auditor.settings import Settings
 from auditor.sources.clock import utcnow
 from auditor.sources.secrets import Keeper
 from auditor.stored import FINDINGS, StoredRun
-from auditor.tasks import Context, Done, run_task
+from auditor.tasks import Context, Done, find_secrets, run_task
 
 LOG = logging.getLogger(__name__)
 TOOL = Tool("auditor", __version__)
@@ -79,12 +79,10 @@ class Audit:
 
     def run(self, executor: Executor) -> tuple[Path, Head]:
         """Carry the audit out; return the run's folder and what it came to."""
+        keeper = find_secrets(self.settings, self.redactor)
         started = self.clock()
         run = self.output / f"{started:%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
         self._prepare(run)
-        keeper = Keeper(self.settings.folder, self.redactor.conceal)
-        for target in self.settings.targets:
-            keeper.conceal(target.id, secret_refs(target.settings))
         done = self._collect(executor, run, keeper)
         as_of = max((one.closed_at for one in done), default=self.clock())
         self._write_plan(run, done)
@@ -208,6 +206,7 @@ def conclude(
             evidence_sha256=finished.evidence_sha256,
             previous_run=scope.previous_run,
             scope=scope.scope,
+            privacy=planned.privacy,
             what_if=what_if,
         ),
         summary=verdicts.summary(claims),
@@ -256,7 +255,7 @@ def evaluate(
     else:
         pack = policy.load(other.policies, plugins.checks, plan.selectors(stored.targets, plugins.sources))
         selection = plan.Selection()
-    planned = plan.make(pack, stored.targets, stored.organization, plugins.checks, selection)
+    planned = plan.make(pack, stored.targets, stored.organization, plugins.checks, selection, stored.privacy)
     scope = verified.scope if other.as_of is None else msgspec.structs.replace(verified.scope, as_of=other.as_of)
     reached = reach(run / FOLDER, planned, plugins.sources)
     differs = _differs(verified.scope, other)

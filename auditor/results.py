@@ -8,7 +8,7 @@ from typing import IO, Any, Protocol
 
 import msgspec
 
-from auditor.model import JSON, Basis, Citation, ClaimVerdict, Outcome, Resource, Severity
+from auditor.model import JSON, Basis, Citation, ClaimVerdict, Outcome, Privacy, Resource, Severity
 from auditor.schemas import published
 
 SCHEMA = "auditor/report/1"
@@ -37,6 +37,10 @@ SEAL_LIMITS = (
     "Which key is the company's own must be learnt from the company, not from these files: compare its fingerprint."
 )
 """What the seal cannot show, said plainly."""
+PSEUDONYMOUS = (
+    "E-mail addresses in evidence and findings are pseudonyms: a keyed hash, the same for an address in every run of "
+    "this organization. Its policies are kept as they are."
+)
 
 
 class Waiver(msgspec.Struct, frozen=True, kw_only=True):
@@ -271,8 +275,8 @@ class PreviousRun(msgspec.Struct, frozen=True):
 class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
     """The head of a report: what was run, when, and over what.
 
-    `what_if` says how the judging differs from the run's own (other policies, another date): then these are no results
-    of the run.
+    `privacy` says whether e-mail addresses are pseudonyms. `what_if` says how the judging differs from the run's own
+    (other policies, another date): then these are no results of the run.
     """
 
     id: str
@@ -286,8 +290,14 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
     evidence_sha256: str
     previous_run: PreviousRun | None
     scope: tuple[ScopeItem, ...]
+    privacy: Privacy = "plain"
     what_if: str = ""
     disclaimer: str = DISCLAIMER
+
+    @property
+    def privacy_note(self) -> str:
+        """What must be known of the addresses in the findings; "" where they are as the systems gave them."""
+        return PSEUDONYMOUS if self.privacy == "pseudonymous" else ""
 
 
 class ClaimCounts(msgspec.Struct, kw_only=True):

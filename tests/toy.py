@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -283,14 +284,18 @@ def audit(
     selection: Any = None,
     waivers: Any = (),
     key: SigningKey | None = None,
+    more: Mapping[str, Any] = MappingProxyType({}),
     **target: Any,
 ) -> Result:
-    """Audit the toy world with these claims by the real engine; sealed with a key, where there is one."""
+    """Audit the toy world with these claims by the real engine; sealed with a key, where there is one.
+
+    `more` are further keys of auditor.yaml.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     found = plugins(world)
     entry = {"id": "s", "type": "shelf", "owner": "me", **target}
     config = folder / "auditor.yaml"
-    config.write_text(yaml.safe_dump({"version": 1, "organization": "Toys", "targets": [entry]}))
+    config.write_text(yaml.safe_dump({"version": 1, "organization": "Toys", "targets": [entry], **more}))
     loaded = settings.load(config, found.sources)
     file = {"version": 1, "id": "toys", "title": "Toys?", "source": {"title": "T", "url": "https://example.com"}}
     (folder / "pack").mkdir(exist_ok=True)
@@ -302,7 +307,7 @@ def audit(
     job = Audit(
         settings=loaded,
         policy=pack,
-        plan=plan.make(pack, targets, "Toys", found.checks, selection),
+        plan=plan.make(pack, targets, "Toys", found.checks, selection, loaded.privacy),
         plugins=found,
         output=folder / "reports",
         formats=("json",),
