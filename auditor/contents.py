@@ -30,7 +30,10 @@ class Contents(Protocol):
 
 
 class Directory:
-    """The files below a folder. Links are refused: what they lead to is no part of it, and may change."""
+    """The files below a folder; a folder without any says nothing.
+
+    Links are refused: what they lead to is no part of it, and may change.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -60,10 +63,7 @@ class Directory:
                 name = prefix + entry.name
                 mode = entry.stat(follow_symlinks=False).st_mode
                 if stat.S_ISDIR(mode):
-                    before = len(found)
                     self._walk(Path(entry.path), f"{name}/", found)
-                    if len(found) == before:
-                        raise EvidenceError(f"{name}: is a folder with nothing in it")
                 elif not stat.S_ISREG(mode):
                     raise EvidenceError(f"{name}: is no ordinary file")
                 else:

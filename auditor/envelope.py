@@ -60,8 +60,8 @@ def close(payload: bytes, key: SigningKey | None) -> bytes:
 
 
 def is_signed(data: bytes) -> bool:
-    """Whether these bytes claim to be an envelope, by their first member."""
-    return data.startswith(b'{"payload"')
+    """Whether these bytes are anything else than a bare statement, which is known by its first member."""
+    return not data.startswith(b'{"_type"')
 
 
 def open_envelope(data: bytes, find: Callable[[str], PublicKey | None]) -> Opened:

@@ -30,6 +30,8 @@ from cryptography.hazmat.primitives.serialization import (
 from auditor.model import Problem, UsageError
 
 SCHEMA: Literal["auditor/keys/1"] = "auditor/keys/1"
+MOST_OCTETS = 65_536
+"""More than any private key takes."""
 PRIVATE, PUBLIC = "auditor.key", "auditor.keys.json"
 """What the files are called where nobody says otherwise."""
 
@@ -109,8 +111,8 @@ def read_private(path: Path) -> str:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:
         raise _unusable(path, f"cannot be read: {error.strerror}; make one: auditor keys generate") from None
-    with os.fdopen(descriptor, encoding="utf-8", errors="surrogateescape") as handle:
-        found = os.fstat(handle.fileno())
+    try:
+        found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
             raise _unusable(path, "is no file")
         if found.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
@@ -118,7 +120,9 @@ def read_private(path: Path) -> str:
             raise _unusable(path, f"others can read this private key (mode {mode:04o}); chmod 600 {path}")
         if found.st_uid not in (os.geteuid(), 0):
             raise _unusable(path, "this private key belongs to another user")
-        return handle.read()
+        return os.read(descriptor, MOST_OCTETS).decode("utf-8", "surrogateescape")
+    finally:
+        os.close(descriptor)
 
 
 def load(path: Path) -> KeyRing:

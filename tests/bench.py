@@ -55,9 +55,8 @@ def engine(size: int, folder: Path) -> tuple[float, float, float]:
     start = time.perf_counter()
     result = toy.audit(world, folder, claim("c", test))
     audited = time.perf_counter() - start
-    again = seconds(
-        lambda: evaluate(result.run, folder / "again", toy.plugins(world), ["json"], None, allow_unsigned=True)
-    )
+    found = toy.plugins(world)
+    again = seconds(lambda: evaluate(result.run, folder / "again", found, ["json"], None, allow_unsigned=True))
     return audited, again, peak_mebibytes()
 
 

@@ -17,6 +17,7 @@ from auditor.model import ClaimVerdict, EvidenceError, Outcome
 from auditor.results import Finding
 from tests.cli_process import Ended, auditor, closed_port, database, policy, runs, settings
 from tests.report_runs import Stored, a_claim, a_finding, a_head, a_test
+from tests.sealing import scope_of, seal_anew
 
 REFUTED, SUPPORTED, UNPROVEN = ClaimVerdict.REFUTED, ClaimVerdict.SUPPORTED, ClaimVerdict.UNPROVEN
 
@@ -174,13 +175,7 @@ def forge(run: Path) -> None:
     (path,) = (run / "findings").iterdir()
     first = json.loads(path.read_text().splitlines()[0])
     path.write_text(json.dumps({**first, "outcome": "fail"}) + "\n")
-    seal_again(run)
-
-
-def seal_again(run: Path) -> None:
-    """Make the digests anew, as anybody can where no key signs them."""
-    manifest = seal.decode_manifest((run / seal.MANIFEST).read_bytes().rstrip(b"\n"))
-    seal.seal_run(run, manifest.predicate)
+    seal_anew(run)
 
 
 def test_losing_sight_is_said_as_such(folder: Path) -> None:
@@ -206,7 +201,7 @@ def test_an_earlier_run_that_cannot_be_read_is_said_in_one_line(folder: Path) ->
     report["summary"]["findings"]["fail"] = 1
     (latest / "report.json").write_text(json.dumps(report))
     (latest / "findings" / "db.main.jsonl").touch()
-    seal_again(latest)
+    seal_anew(latest)
     assert "0 failing findings found, but its report counts 1" in last_lines(run_again(folder))[1]
 
 
@@ -215,8 +210,7 @@ def test_the_run_with_the_highest_number_is_the_last(folder: Path) -> None:
     (run,) = runs(folder / "reports")
     newest = run.with_name(f"{run.name[:17]}00000000")
     shutil.copytree(run, newest)
-    scope = seal.decode_evidence((run / seal.EVIDENCE).read_bytes().rstrip(b"\n")).predicate
-    seal.seal_evidence(newest, msgspec.structs.replace(scope, sequence=2))
+    seal_anew(newest, scope=msgspec.structs.replace(scope_of(run), sequence=2))
     latest = seal.latest_run(folder / "reports")
     assert latest is not None
     assert (latest[0].id, latest[1]) == (newest.name, 2)
@@ -244,7 +238,7 @@ def test_an_older_run_whose_statement_is_broken_is_said_in_one_line(folder: Path
     (moved / seal.EVIDENCE).write_bytes(b"{")
     last = last_lines(run_again(folder))[1]
     assert last.startswith("what changed since the last run is unknown: ")
-    assert "evidence.statement.json: is no statement of a run" in last
+    assert "evidence.statement.json: is no DSSE envelope" in last
 
 
 def test_every_format_is_written_named_and_sealed(folder: Path) -> None:

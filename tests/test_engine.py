@@ -15,6 +15,7 @@ from auditor.model import ClaimVerdict, EvidenceError
 from auditor.plan import Selection
 from auditor.questions import Failure
 from tests import toy
+from tests.sealing import marked, seal_anew
 from tests.toy import World, audit, claim
 
 DENIED = Failure("AccessDenied", "you may not")
@@ -229,11 +230,12 @@ def test_where_the_clocks_differ_no_date_is_believed(tmp_path: Path, seconds: in
 
 
 def test_every_task_stands_in_the_scope_once_and_findings_only_where_a_segment_is(tmp_path: Path) -> None:
-    for name, world, target in (
+    cases: tuple[tuple[str, World, Any], ...] = (
         ("denied", World(boxes(1), errors={"regions": DENIED}), {}),
         ("missing", World(boxes(1)), {"only": ["north", "atlantis"]}),
         ("wrong", World(boxes(1), owner="somebody else"), {}),
-    ):
+    )
+    for name, world, target in cases:
         result = audit(world, tmp_path / name, claim("c", EVERYWHERE, REPORT), **target)
         tasks = [item.task for item in result.head.run.scope]
         assert len(tasks) == len(set(tasks)), tasks
@@ -283,12 +285,8 @@ def test_a_question_that_was_never_asked_is_an_error_when_judged_again(tmp_path:
     for number, line in enumerate(kept, 1):
         line["n"] = number
     kept[-1]["answers"] -= 1
-    path.write_bytes(b"".join(msgspec.json.encode(line) + b"\n" for line in kept))
-    statement = json.loads((result.run / "evidence.statement.json").read_bytes())
-    for subject in statement["subject"]:
-        if subject["name"] == "evidence/s.main.jsonl":
-            subject["digest"]["sha256"] = seal.sha256_file(path)
-    (result.run / "evidence.statement.json").write_bytes(msgspec.json.encode(statement))
+    path.write_bytes(b"".join(marked([msgspec.json.encode(line) + b"\n" for line in kept])))
+    seal_anew(result.run)
     head = engine.evaluate(result.run, tmp_path / "again", toy.plugins(world), ["json"], None, allow_unsigned=True)
     assert head.claims[0].verdict == "unproven"
     assert "not asked" in head.claims[0].reasons[0]

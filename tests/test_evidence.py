@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import re
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -12,12 +11,13 @@ from typing import Any
 
 import pytest
 
-from auditor.evidence import Segment, mark_of
+from auditor.evidence import Segment
 from auditor.model import EvidenceError, Resource, Unreadable
 from auditor.notebook import Cancelled, Questions, Recorder
 from auditor.questions import Operation, Reply, SourceType
 from auditor.redact import Redactor
 from tests import toy
+from tests.sealing import marked
 
 NOW = dt.datetime(2026, 11, 23, 12, 0, tzinfo=dt.UTC)
 ROWS = (
@@ -102,15 +102,6 @@ def closed(path: Path) -> list[bytes]:
     live.close(complete=True, error="", at=NOW)
     live.release()
     return path.read_bytes().splitlines(keepends=True)
-
-
-def marked(rows: list[bytes]) -> list[bytes]:
-    """Make every mark of the line before anew, as anybody can."""
-    result: list[bytes] = []
-    for row in rows:
-        mark = mark_of(result[-1]) if result else ""
-        result.append(re.sub(rb'"prev":"[0-9a-f]*"', b'"prev":"%s"' % mark.encode(), row, count=1))
-    return result
 
 
 @pytest.mark.parametrize(

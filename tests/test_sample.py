@@ -51,19 +51,8 @@ def test_it_is_judged_again_byte_for_byte(found: Plugins, tmp_path: Path) -> Non
 def test_its_reports_are_rendered_again_byte_for_byte(tmp_path: Path) -> None:
     """By the command a reader would use."""
     out = tmp_path / "again"
-    command = [
-        sys.executable,
-        "-m",
-        "auditor",
-        "report",
-        str(SAMPLE),
-        "--keys",
-        str(KEYS),
-        "-o",
-        str(out),
-        "-f",
-        "html,junit,markdown,csv",
-    ]
+    report = [sys.executable, "-m", "auditor", "report", str(SAMPLE), "--keys", str(KEYS)]
+    command = [*report, "-o", str(out), "-f", "html,junit,markdown,csv"]
     subprocess.run(command, check=True, capture_output=True)
     assert files(out) == {name: data for name, data in files(SAMPLE).items() if name in REPORTS}, STALE
 

@@ -20,6 +20,7 @@ from auditor import plan, policy, settings
 from auditor.answers import Answer
 from auditor.checking import Check, Source, Subject
 from auditor.engine import Audit, Plugins
+from auditor.keys import SigningKey
 from auditor.model import Basis, Resource, Verdict, failed, not_applicable, passed
 from auditor.questions import Attempt, Failure, Opening, Operation, RegionShards, Reply, SecretRef, SourceType
 from auditor.redact import Redactor
@@ -236,9 +237,15 @@ def plugins(world: World) -> Plugins:
 
 
 def audit(
-    world: World, folder: Path, *claims: dict[str, Any], selection: Any = None, waivers: Any = (), **target: Any
+    world: World,
+    folder: Path,
+    *claims: dict[str, Any],
+    selection: Any = None,
+    waivers: Any = (),
+    key: SigningKey | None = None,
+    **target: Any,
 ) -> Result:
-    """Audit the toy world with these claims by the real engine."""
+    """Audit the toy world with these claims by the real engine; sealed with a key, where there is one."""
     folder.mkdir(parents=True, exist_ok=True)
     found = plugins(world)
     entry = {"id": "s", "type": "shelf", "owner": "me", **target}
@@ -260,6 +267,7 @@ def audit(
         output=folder / "reports",
         formats=("json",),
         redactor=Redactor(),
+        key=key,
         clock=world.tick,
     )
     with ThreadPoolExecutor(1) as pool:
