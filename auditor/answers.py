@@ -97,7 +97,7 @@ class Answer:
     @property
     def absent(self) -> bool:
         """Whether the system said plainly that there is none; raises where it could not say."""
-        self._require_answered()
+        self.complete()
         self._note("")
         return self._record.status == "absent"
 
@@ -117,6 +117,11 @@ class Answer:
         """Return the value as `kind`, None only where the member is missing; null and other types raise."""
         return self._read(pointer, kind, optional=True)
 
+    def complete(self) -> None:
+        """Raise `Unreadable` unless there is an answer at all (`absent` is one)."""
+        if self._record.status == "error":
+            raise Unreadable(f"{self._record.question}: {self._record.reason}", [self])
+
     def has(self, pointer: str) -> bool:
         """Whether the member is there (even as null)."""
         return not isinstance(self._resolve(pointer), _Missing)
@@ -134,20 +139,20 @@ class Answer:
         """Return where this stands in the run."""
         return Citation(self._record.file, (self._record.line, self._record.line), self._base + pointer)
 
+    def records(self) -> Iterator[Record]:
+        """The kept line this is a view of, as a listing has several."""
+        yield self._record
+
     def read_into(self, trail: list[Citation]) -> Answer:
         """Return the same view, its reads noted in `trail`."""
         return Answer(self._record, self._base, trail)
-
-    def _require_answered(self) -> None:
-        if self._record.status == "error":
-            raise Unreadable(f"{self._record.question}: {self._record.reason}", [self])
 
     def _note(self, pointer: str) -> None:
         if self._trail is not None:
             self._trail.append(self.cite(pointer))
 
     def _resolve(self, pointer: str) -> JSON | _Missing:
-        self._require_answered()
+        self.complete()
         where = self._base + pointer
         for masked in self._record.redacted:
             if where == masked or where.startswith(masked + "/") or masked.startswith(where + "/"):
@@ -185,6 +190,10 @@ class Reference(msgspec.Struct, frozen=True):
     def value(self) -> Any:
         """Read it; raises `Unreadable`."""
         return self.answer.get(self.pointer, self.kind)
+
+    def cite(self) -> Citation:
+        """Return where it stands in the run."""
+        return self.answer.cite(self.pointer)
 
 
 class Listing:

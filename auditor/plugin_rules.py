@@ -91,6 +91,7 @@ def _of_check(check: Any) -> Iterator[str]:
     yield from _choice("shard", check.shard, get_args(Shard))
     if not isinstance(check.basis, Basis):
         yield f"basis: must be a Basis, not {check.basis!r}"
+    yield from _second_source(check)
     if not _are_texts(check.cannot_prove):
         yield "cannot_prove: must be a tuple of texts"
     if not isinstance(check.sources, Mapping) or not check.sources:
@@ -100,6 +101,13 @@ def _of_check(check: Any) -> Iterator[str]:
         rows = operations.items() if isinstance(operations, Mapping) else ()
         if not rows or not all(isinstance(name, str) and isinstance(least, int) and least >= 0 for name, least in rows):
             yield f"sources: {source}: must map operations to the least number of questions (0 or more)"
+
+
+def _second_source(check: Any) -> Iterator[str]:
+    if not _are_texts((check.second_source, check.no_second_source)):
+        yield "second_source, no_second_source: must be texts"
+    elif not check.second_source.strip() and not check.no_second_source.strip():
+        yield "second_source: says nothing; where the population is held against nothing, no_second_source says why"
 
 
 def _of_source(source: Any) -> Iterator[str]:

@@ -29,6 +29,15 @@ DISCLAIMER = (
     "only the service auditor concludes. What was true at one point in time does not show operation over a period."
 )
 
+SEAL_LIMITS = (
+    "The seal shows any change by anyone without the private key. It does not show what the holder of the key does: a "
+    "bad run deleted from the end of the chain, or the best of three runs kept. Only an anchor outside of the company "
+    "helps against that: a time-stamp authority (RFC 3161), or the head of the chain (`auditor keys head`) sent to the "
+    "auditor after each run. Without a time stamp every date rests on the clock of the machine that made the run. "
+    "Which key is the company's own must be learnt from the company, not from these files: compare its fingerprint."
+)
+"""What the seal cannot show, said plainly."""
+
 
 class Waiver(msgspec.Struct, frozen=True, kw_only=True):
     """The accepted exception that stands on a failing finding."""
@@ -85,6 +94,49 @@ class Procedure(msgspec.Struct, frozen=True, kw_only=True):
     extent: str
     proves: str
     cannot_prove: tuple[str, ...]
+    second_source: str = ""
+    no_second_source: str = ""
+
+
+class Reconciliation(msgspec.Struct, frozen=True, kw_only=True):
+    """A population as it was listed in one shard of a target, held against the count of a second source.
+
+    `counted` is None where there is none (`note` says why) and where it could not be read (`problem` says why).
+    """
+
+    target: str
+    shard: str
+    what: str
+    listed: int
+    counted: int | None
+    source: str = ""
+    allowed: int = 0
+    note: str = ""
+    problem: str = ""
+    evidence: tuple[Citation, ...] = ()
+
+    @property
+    def agrees(self) -> bool:
+        """Whether nothing here speaks against the population."""
+        within = self.counted is None or abs(self.listed - self.counted) <= self.allowed
+        return within and not self.problem
+
+    @property
+    def where(self) -> str:
+        """The target, and its shard where it has several."""
+        return self.target if self.shard == "main" else f"{self.target} {self.shard}"
+
+    @property
+    def words(self) -> str:
+        """Both numbers, in one line."""
+        if self.problem:
+            return f"{self.what}: {self.listed:,} listed, not held against {self.source}: {self.problem}"
+        if self.counted is None:
+            return f"{self.what}: {self.listed:,} listed; no second source: {self.note}"
+        note = f" ({self.note})" if self.note else ""
+        if self.agrees:
+            return f"{self.what}: {self.listed:,} listed, {self.counted:,} counted by {self.source}{note}"
+        return f"{self.what}: the list has {self.listed:,}, but {self.source} counts {self.counted:,}{note}"
 
 
 _OUTCOMES = {Outcome.FAIL: "fail", Outcome.ERROR: "could not be told", Outcome.MANUAL: "need evidence from elsewhere"}
@@ -115,7 +167,11 @@ class Examples(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TestResult(msgspec.Struct, frozen=True, kw_only=True):
-    """One test over all its targets. `tested` is the part of the population that came to pass or fail."""
+    """One test over all its targets. `tested` is the part of the population that came to pass or fail.
+
+    `reconciled` holds every population that does not agree with its second source, then the first of those that do;
+    `reconciled_more` is how many more of them there are.
+    """
 
     __test__ = False  # pytest: this is a noun of auditing
 
@@ -131,6 +187,24 @@ class TestResult(msgspec.Struct, frozen=True, kw_only=True):
     counts: Counts
     reasons: tuple[str, ...] = ()
     examples: tuple[Examples, ...] = ()
+    reconciled: tuple[Reconciliation, ...] = ()
+    reconciled_more: int = 0
+
+    @property
+    def unreconciled(self) -> tuple[str, ...]:
+        """What there is to say of the populations that `reconciled` does not show, each in one line."""
+        method = self.procedure
+        lines = [f"and {self.reconciled_more:,} more that do not differ"] if self.reconciled_more else []
+        if method.second_source and not self.reconciled:
+            lines.append(f"not held against the second source: {method.second_source}")
+        if method.no_second_source:
+            lines.append(f"no second source: {method.no_second_source}")
+        return tuple(lines)
+
+    @property
+    def completeness(self) -> tuple[str, ...]:
+        """What the populations were held against, and what they could not be held against: at least one line."""
+        return (*(f"{row.where}: {row.words}" for row in self.reconciled), *self.unreconciled)
 
 
 class Reference(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -158,7 +158,7 @@ def _open(
     try:
         data = contents.read(run, name)
     except EvidenceError as error:
-        _refuse(name, str(error).removeprefix(f"{name}: "))
+        _refuse(name, f"{str(error).removeprefix(f'{name}: ')}; is {run.name} a run?")
     try:
         opened = envelope.open_envelope(data, find)
         return decode(opened.payload), opened.key, hashlib.sha256(data).hexdigest()

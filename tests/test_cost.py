@@ -195,7 +195,7 @@ def test_an_organization_of_nobody_else_is_asked_exactly_that(tmp_path: Path, mo
     monkeypatch.setenv("GITHUB_CANARY", SECRET)
     with github(organization()) as server:
         audit_github(server, tmp_path, {"allow_insecure": True})
-        assert server.calls.total() == of_run(tmp_path).calls == 7
+        assert server.calls.total() == of_run(tmp_path).calls == 8
 
 
 # As a command

@@ -136,6 +136,7 @@ def test_every_check_says_what_it_proves_and_what_it_cannot() -> None:
         assert check.population
         assert check.proves
         assert check.cannot_prove
+        assert check.second_source or check.no_second_source
         assert check.basis.value in (__import__(check.collect.__module__, fromlist=["x"]).__doc__ or "")
 
 

@@ -103,6 +103,10 @@ CHECKS = {
     "X = replace(CHECK, proves='  ')": "proves: must be text that says something",
     "X = replace(CHECK, title=None)": "title: must be text that says something",
     "X = replace(CHECK, cannot_prove='none')": "cannot_prove: must be a tuple of texts",
+    "X = replace(CHECK, second_source='', no_second_source=' ')": (
+        "second_source: says nothing; where the population is held against nothing, no_second_source says why"
+    ),
+    "X = replace(CHECK, second_source=None)": "second_source, no_second_source: must be texts",
     "X = replace(CHECK, collect=None)": "collect: must be a function, not a value of type NoneType",
     "X = replace(CHECK, params=OURS.params())": "params: must be a subclass of msgspec.Struct",
     "X = replace(CHECK, params=dict)": "params: must be a subclass of msgspec.Struct",

@@ -142,7 +142,7 @@ def test_claims_carry_their_words_and_everything_around_them(browser: Browser, r
         expect(page.locator("#scope tbody tr").nth(1)).to_contain_text(re.compile("not reached\\s*timed out"))
         expect(page.locator("#registers")).to_contain_text("Rotate your password")
         expect(page.locator("#registers")).not_to_contain_text("Subservice")
-        for text in ("sha256sum -c SHA256SUMS", "this version makes no signature", "auditor evaluate RUN", "c3c3c3"):
+        for text in ("sha256sum -c SHA256SUMS", "auditor verify RUN", "auditor evaluate RUN", "c3c3c3"):
             expect(page.locator("#verify")).to_contain_text(text)
         levels = page.locator("h1, h2, h3, h4, h5").evaluate_all("all => all.map(one => Number(one.tagName[1]))")
         assert all(after <= before + 1 for before, after in pairwise(levels)), "a heading is left out"

@@ -18,7 +18,7 @@ import yaml
 
 from auditor import plan, policy, settings
 from auditor.answers import Answer
-from auditor.checking import Check, Source, Subject
+from auditor.checking import Check, Reconciled, Source, Subject
 from auditor.engine import Audit, Plugins
 from auditor.keys import SigningKey
 from auditor.model import Basis, Resource, Verdict, failed, not_applicable, passed
@@ -47,6 +47,7 @@ class World:
     regions: list[str] = field(default_factory=lambda: ["north", "south"])
     errors: dict[str, Failure] = field(default_factory=dict)
     explode: set[str] = field(default_factory=set)
+    census: Any = None
     before: Callable[[str], None] = lambda _: None
     asked: Counter[str] = field(default_factory=Counter)
     clock: dt.datetime = NOW
@@ -86,6 +87,7 @@ class ShelfConnection:
             "who": {"Owner": world.owner},
             "regions": {"Regions": world.regions},
             "lock": {"Closed": world.locks.get(str(params.get("id")))},
+            "census": {"GeneratedTime": "2026-11-20T00:00:00Z", "Boxes": world.census},
             "report": {"GeneratedTime": "2026-11-20T00:00:00Z", "Fine": True},
         }[operation.name]
         yield self._reply(body, world.errors.get(question) or world.errors.get(operation.name))
@@ -131,6 +133,7 @@ def source(world: World) -> SourceType:
         Operation(name="boxes", summary="", items="/Boxes"),
         Operation(name="lock", summary=""),
         Operation(name="report", summary="", dated="/GeneratedTime"),
+        Operation(name="census", summary="", dated="/GeneratedTime"),
     )
     return SourceType(
         name="shelf",
@@ -148,6 +151,7 @@ def source(world: World) -> SourceType:
 class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ignore: list[str] = []
     crash: str = ""
+    new: int = 0
 
 
 def collect_boxes(params: Params, shelf: Source) -> Iterator[Subject]:
@@ -158,6 +162,27 @@ def collect_boxes(params: Params, shelf: Source) -> Iterator[Subject]:
         yield Subject(
             Resource("shelf.box", name, region=shelf.shard), box=box, lock=shelf.ask("lock", id=box.at("/id", str))
         )
+
+
+def collect_counted(params: Params, shelf: Source) -> Iterator[Subject | Reconciled]:
+    """The boxes, held against a census, then the report: another population of the same check."""
+    yield from collect_boxes(params, shelf)
+    boxes, census = shelf.listing("boxes"), shelf.ask("census")
+    yield Reconciled(
+        what="boxes",
+        listed=len({box.get("/id", str) for box in boxes}),
+        counted=census.at("/Boxes", int),
+        source="the census",
+        allowed=params.new,
+        note="the newest are not counted yet" if params.new else "",
+        parts=(boxes,),
+    )
+    yield Subject(Resource("shelf.report", "report"), box=shelf.ask("report"), lock=Answer.literal({"Closed": True}))
+
+
+def collect_uncounted(params: Params, shelf: Source) -> Iterator[Subject | Reconciled]:
+    yield from collect_boxes(params, shelf)
+    yield Reconciled(what="boxes", listed=len(list(shelf.listing("boxes"))), counted=None, note="no census here")
 
 
 def evaluate_box(subject: Subject, params: Params) -> Verdict:
@@ -189,7 +214,18 @@ def check(name: str, shard: Any, *, report: bool = False, time_based: bool = Fal
         population="every box",
         proves="that it is locked",
         cannot_prove=("what is in it",),
+        no_second_source="nobody else counts the boxes",
         time_based=time_based,
+    )
+
+
+def counted(name: str, shard: Any, collect: Any) -> Check:
+    return msgspec.structs.replace(
+        check(name, shard),
+        sources={"shelf": {"boxes": 1, "lock": 0, "census": 0, "report": 0}},
+        collect=collect,
+        second_source="the census counts the boxes",
+        no_second_source="nobody counts the reports",
     )
 
 
@@ -200,6 +236,10 @@ CHECKS = {
         check("boxes-locked-everywhere", "region"),
         check("report-fine", "account", report=True),
         check("boxes-dated", "target", time_based=True),
+        counted("boxes-counted", "target", collect_counted),
+        counted("boxes-counted-everywhere", "region", collect_counted),
+        counted("boxes-uncounted-everywhere", "region", collect_uncounted),
+        counted("boxes-never-counted", "target", collect_boxes),
     )
 }
 

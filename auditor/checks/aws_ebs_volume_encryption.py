@@ -78,5 +78,6 @@ CHECK = Check(
         "that a volume was encrypted before the time of asking",
         "that no volume is missing from the listing: EC2 offers no second count to compare it with",
     ),
+    no_second_source="EC2 counts an account's volumes nowhere else: its listing stands alone",
     criteria=("CC6.1", "C1.1"),
 )

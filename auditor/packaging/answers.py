@@ -26,7 +26,7 @@ PAGE_BYTES = 900_000
 ROW_BYTES, LINE_BYTES = 20, 3_000
 """What the markup of a row comes to, and about what stands with a line."""
 _KEY = re.compile(r'"(?:[^"\\]|\\.)*"(?=: )')
-_ANSWER = b'{"kind":"answer"'
+_ANSWER, _SUBJECT = b'{"kind":"answer"', b'{"kind":"subject"'
 
 
 class Row(NamedTuple):
@@ -129,6 +129,9 @@ def rows_of(line: bytes, cited: set[str]) -> Iterator[Row]:
     A pointer leads into the `body` of an answer, and into the whole of any other line.
     """
     text = line.decode("utf-8", "surrogateescape")
+    if line.startswith(_SUBJECT):  # there are as many as members, and nobody cites what is in them
+        yield Row(text)
+        return
     try:
         rows = list(_rows(line, cited))
     except msgspec.DecodeError:

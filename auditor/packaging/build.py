@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path, PurePosixPath
 
 import msgspec
@@ -24,7 +25,7 @@ from auditor.packaging.run import RunFiles
 from auditor.packaging.site import Site
 from auditor.packaging.statement import KEYS, STATEMENT, Packaged, PackageStatement, packaged_run
 from auditor.packaging.view import View, page_of
-from auditor.results import Tool
+from auditor.results import SEAL_LIMITS, Tool
 from auditor.verify import DoesNotVerify, Flaw, Verified
 
 TOOL = Tool("auditor", __version__)
@@ -128,7 +129,7 @@ def _write_pages(site: Site, runs: Sequence[RunFiles], ring: KeyRing | None, *, 
             listed=view.listed,
             runs=views,
             tasks=tasks,
-            limits=seal.LIMITS,
+            limits=SEAL_LIMITS,
             has_keys=ring is not None,
         )
     request_list.write(site, views)
@@ -143,10 +144,11 @@ def _write_pages(site: Site, runs: Sequence[RunFiles], ring: KeyRing | None, *, 
 
 
 def _cited(run: RunFiles) -> dict[str, dict[int, set[str]]]:
-    """Return the pointers that findings cite, by segment and line; of every segment, whether cited or not."""
+    """Return the pointers that findings and counts cite, by segment and line; of every segment, whether cited or not."""
     cited: dict[str, dict[int, set[str]]] = {name: {} for name in run.segments}
-    for finding in run.findings():
-        for cite in finding.evidence:
+    reconciled = (row.evidence for _, test in run.tests.values() for row in test.reconciled)
+    for cites in chain(reconciled, (finding.evidence for finding in run.findings())):
+        for cite in cites:
             if cite.file in cited:
                 cited[cite.file].setdefault(cite.lines[0], set()).add(cite.pointer)
     return cited

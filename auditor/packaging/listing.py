@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+from auditor.model import Citation
 from auditor.packaging.answers import Places
 from auditor.packaging.run import RunFiles
 from auditor.packaging.site import Site
@@ -20,12 +21,16 @@ FIRST_EXCEPTIONS = 5
 COUNTED = ("number", *COLUMNS)
 
 
+Hrefs = tuple[str, ...]
+"""The address of each place that is cited, from the root of the package; "" of what is no line of a segment."""
+
+
 class Shown(NamedTuple):
     """A member as it stands on a page: its place in the population, and the address of each place it cites."""
 
     number: int
     finding: Finding
-    hrefs: tuple[str, ...]
+    hrefs: Hrefs
 
 
 class Frozen(NamedTuple):
@@ -43,6 +48,7 @@ class Listed(NamedTuple):
     exceptions: int
     frozen: Frozen
     first: tuple[Shown, ...]
+    reconciled: tuple[Hrefs, ...]
 
 
 def freeze(ids: Iterable[str]) -> Frozen:
@@ -72,12 +78,18 @@ def write(site: Site, run: RunFiles, places: Mapping[str, Places], claim_page: s
     for test, member in run.members():
         ids[test].append(member.id)
     frozen = {name: freeze(found) for name, found in ids.items()}
+
+    def hrefs(cites: Iterable[Citation]) -> Hrefs:
+        return tuple(places[cite.file].href(cite) if cite.file in places else "" for cite in cites)
+
     listings = {
-        name: _Listing(site, run, claim, test, claim_page, frozen[name]) for name, (claim, test) in run.tests.items()
+        name: _Listing(
+            site, run, claim, test, claim_page, frozen[name], tuple(hrefs(row.evidence) for row in test.reconciled)
+        )
+        for name, (claim, test) in run.tests.items()
     }
     for finding in run.findings():
-        hrefs = (places[cite.file].href(cite) if cite.file in places else "" for cite in finding.evidence)
-        listings[finding.test].add(finding, tuple(hrefs))
+        listings[finding.test].add(finding, hrefs(finding.evidence))
     return {name: listing.close() for name, listing in listings.items()}
 
 
@@ -85,7 +97,14 @@ class _Listing:
     """Takes in the findings of one test, and writes a page whenever one is full."""
 
     def __init__(
-        self, site: Site, run: RunFiles, claim: ClaimResult, test: TestResult, claim_page: str, frozen: Frozen
+        self,
+        site: Site,
+        run: RunFiles,
+        claim: ClaimResult,
+        test: TestResult,
+        claim_page: str,
+        frozen: Frozen,
+        reconciled: tuple[Hrefs, ...],
     ) -> None:
         self._site = site
         self._run = run
@@ -93,6 +112,7 @@ class _Listing:
         self._test = test
         self._claim_page = claim_page
         self._frozen = frozen
+        self._reconciled = reconciled
         counts = test.counts
         exceptions = counts.fail + counts.error + counts.manual
         total = exceptions + counts.passed + counts.not_applicable
@@ -104,7 +124,7 @@ class _Listing:
         self._number = 0
         self._first: list[Shown] = []
 
-    def add(self, finding: Finding, hrefs: tuple[str, ...]) -> None:
+    def add(self, finding: Finding, hrefs: Hrefs) -> None:
         self._number += 1
         shown = Shown(self._number, finding, hrefs)
         self._put("population", shown)
@@ -119,7 +139,8 @@ class _Listing:
             if kind.shown or not kind.written:
                 self._write(name)
         exceptions = self._kinds["exceptions"].total
-        return Listed(self.folder, self._number, exceptions, self._frozen, tuple(self._first))
+        first = tuple(self._first)
+        return Listed(self.folder, self._number, exceptions, self._frozen, first, self._reconciled)
 
     def _put(self, name: str, shown: Shown) -> None:
         kind = self._kinds[name]
@@ -139,6 +160,7 @@ class _Listing:
             test=self._test,
             claim_page=self._claim_page,
             frozen=self._frozen,
+            reconciled=self._reconciled,
             members=kind.shown,
             total=kind.total,
             page=page,

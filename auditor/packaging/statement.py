@@ -8,10 +8,10 @@ from collections.abc import Iterator
 
 import msgspec
 
-from auditor import contents, envelope, seal, verify
+from auditor import contents, envelope, keys, seal, verify
 from auditor.contents import Contents, Within
 from auditor.keys import KeyRing, PublicKey
-from auditor.model import EvidenceError
+from auditor.model import EvidenceError, UsageError
 from auditor.results import Tool
 from auditor.seal import Subject
 from auditor.verify import NO_KEYS, DoesNotVerify, Flaw, Verified
@@ -70,9 +70,12 @@ def is_package(files: Contents) -> bool:
 
 def own_keys(package: Contents) -> KeyRing | None:
     """Return the keys that came with a package, which prove only that it is one piece; None where there are none."""
-    from auditor import keys  # noqa: PLC0415 - only who was given no keys asks
-
-    return keys.parse(contents.read(package, KEYS), KEYS) if KEYS in package.names() else None
+    if KEYS not in package.names():
+        return None
+    try:
+        return keys.parse(contents.read(package, KEYS), KEYS)
+    except UsageError as error:
+        raise DoesNotVerify([Flaw(KEYS, 0, problem.message) for problem in error.problems]) from None
 
 
 def within(package: Contents, run: str) -> Within:
@@ -80,17 +83,17 @@ def within(package: Contents, run: str) -> Within:
     return Within(package, f"{RUNS}/{run}")
 
 
-def verify_package(package: Contents, keys: KeyRing | None, *, allow_unsigned: bool = False) -> VerifiedPackage:
+def verify_package(package: Contents, ring: KeyRing | None, *, allow_unsigned: bool = False) -> VerifiedPackage:
     """Return what a package says of itself, once every byte of it and of its runs is what was sealed.
 
-    Raises `DoesNotVerify`. `keys` are those whose signatures count, of the package as of each run.
+    Raises `DoesNotVerify`. `ring` holds the keys whose signatures count, of the package as of each run.
     """
-    statement, key = _open(package, keys, allow_unsigned=allow_unsigned)
+    statement, key = _open(package, ring, allow_unsigned=allow_unsigned)
     runs: list[Verified] = []
     flaws = list(_said(package, statement))
     for name in dict.fromkeys(one.run for one in statement.predicate.runs):
         try:
-            runs.append(verify.verify_run(within(package, name), keys, allow_unsigned=allow_unsigned))
+            runs.append(verify.verify_run(within(package, name), ring, allow_unsigned=allow_unsigned))
         except DoesNotVerify as error:
             flaws += (Flaw(f"{RUNS}/{name}/{flaw.file}", flaw.line, flaw.reason) for flaw in error.flaws)
     flaws += _runs(statement.predicate, runs)
@@ -102,12 +105,12 @@ def verify_package(package: Contents, keys: KeyRing | None, *, allow_unsigned: b
 
 
 def _open(
-    package: Contents, keys: KeyRing | None, *, allow_unsigned: bool
+    package: Contents, ring: KeyRing | None, *, allow_unsigned: bool
 ) -> tuple[PackageStatement, PublicKey | None]:
     def find(key_id: str) -> PublicKey | None:
-        if keys is None:
+        if ring is None:
             raise EvidenceError(NO_KEYS)
-        return keys.find(key_id)
+        return ring.find(key_id)
 
     try:
         opened = envelope.open_envelope(contents.read(package, STATEMENT), find)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from auditor import seal
 from auditor.packaging.site import Site
 from auditor.packaging.view import View
+from auditor.results import SEAL_LIMITS
 
 
 def write(site: Site, views: Sequence[View], *, signed: bool) -> None:
     """Write VERIFY.md and LIMITS.md; `views` are newest first, `signed` whether the package itself is."""
     of_all = {"runs": views, "signed": signed}
-    site.text("LIMITS.md", "LIMITS.md.j2", limits=seal.LIMITS, disclaimer=views[0].head.run.disclaimer, **of_all)
+    site.text("LIMITS.md", "LIMITS.md.j2", limits=SEAL_LIMITS, disclaimer=views[0].head.run.disclaimer, **of_all)
     site.text(
         "VERIFY.md",
         "VERIFY.md.j2",

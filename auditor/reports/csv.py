@@ -36,6 +36,7 @@ COLUMNS = (
     "evidence",
     "run",
     "as_of",
+    "what_if",
 )
 MOST_IN_CELL = 32_767
 """UTF-16 units that Excel keeps of a cell."""
@@ -79,6 +80,7 @@ def values(finding: Finding, run: RunInfo) -> tuple[str, ...]:
         "; ".join(places),
         run.id,
         f"{run.as_of:%Y-%m-%dT%H:%M:%SZ}",
+        run.what_if,
     )
 
 

@@ -25,7 +25,7 @@ from typing import IO, TYPE_CHECKING, Any
 import msgspec
 
 from auditor.model import Citation, ClaimVerdict, Outcome
-from auditor.results import Finding, ReportFormat, RunInfo, RunView
+from auditor.results import SEAL_LIMITS, Finding, ReportFormat, RunInfo, RunView
 
 if TYPE_CHECKING:
     import jinja2
@@ -59,26 +59,22 @@ def render(run: RunView, out: IO[bytes]) -> None:
     head = run.head
     css = part("report.css") + page_foot(head.run)
     js = part("report.js")
-    page = (
-        environment()
-        .get_template("report.html.j2")
-        .stream(
-            head=head,
-            run=head.run,
-            css=css,
-            js=js,
-            css_sha256=csp_hash(css),
-            js_sha256=csp_hash(js),
-            verdicts=tuple(ClaimVerdict),
-            outcomes=OUTCOMES,
-            exceptions=_exceptions(run.findings()),
-            rows=_rows(run.findings()),
-            details=_details(run),
-            shown_exceptions=SHOWN_EXCEPTIONS,
-            few_exceptions=5,
-        )
+    page = environment().get_template("report.html.j2")
+    values = {"css": css, "js": js, "css_sha256": csp_hash(css), "js_sha256": csp_hash(js)}
+    stream = page.stream(
+        head=head,
+        run=head.run,
+        seal_limits=SEAL_LIMITS,
+        verdicts=tuple(ClaimVerdict),
+        outcomes=OUTCOMES,
+        exceptions=_exceptions(run.findings()),
+        rows=_rows(run.findings()),
+        details=_details(run),
+        shown_exceptions=SHOWN_EXCEPTIONS,
+        few_exceptions=5,
+        **values,
     )
-    page.dump(out, encoding="utf-8", errors="backslashreplace")
+    stream.dump(out, encoding="utf-8", errors="backslashreplace")
 
 
 def environment() -> jinja2.Environment:
@@ -146,6 +142,7 @@ def csp_hash(text: str) -> str:
 def page_foot(run: RunInfo) -> str:
     """Return the rule that prints a line at the foot of every sheet, each character escaped for CSS."""
     text = f"{run.organization} · run {run.id} · as of {utc(run.as_of)}"
+    text = f"What-if · {text}" if run.what_if else text
     escaped = "".join(
         char if char.isascii() and char.isalnum() else f"\\{ord(char):06x}" for char in visible_name(text)
     )

@@ -10,8 +10,8 @@ import msgspec
 import pytest
 
 from auditor.answers import Answer, Listing, Record, Reference, pointer_tokens
-from auditor.checking import Check
-from auditor.model import JSON, Unreadable
+from auditor.checking import Check, Reconciled, Source, Subject
+from auditor.model import JSON, Unproven, Unreadable
 
 Question = tuple[str, tuple[tuple[str, Any], ...]]
 
@@ -65,6 +65,23 @@ class InMemory:
         self.asked.append(asked)
         assert asked in self._answers, f"nobody wrote an answer to {asked}"
         return self._answers[asked]
+
+
+def subjects_of(check: Check, params: Any, *sources: Source) -> Iterator[Subject]:
+    """Collect the subjects of a check, without what was counted twice."""
+    return (found for found in check.collect(params, *sources) if isinstance(found, Subject))
+
+
+def reconciled_by(check: Check, params: Any, *sources: Source) -> list[Reconciled]:
+    """Collect what a check counted twice."""
+    return [found for found in check.collect(params, *sources) if isinstance(found, Reconciled)]
+
+
+def require_agreement(found: Reconciled) -> None:
+    """Raise, as the engine makes an error, where the two counts differ or cannot be read."""
+    counted = found.count()
+    if counted is not None and abs(found.listed - counted) > found.allowed:
+        raise Unproven(f"{found.what}: {found.listed} listed, {counted} counted")
 
 
 def paged(*pages: list[JSON] | None) -> Listing:

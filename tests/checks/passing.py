@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from auditor.answers import Answer, Listing, Record
-from auditor.checking import Check, Subject
+from auditor.checking import Check, Reconciled, Subject
 from auditor.checks import (
     aws_ebs_volume_encryption,
     aws_iam_mfa,
@@ -22,7 +22,7 @@ from auditor.checks import (
     postgres_tls,
 )
 from auditor.model import JSON
-from tests.checks.asking import InMemory, Question, params, question
+from tests.checks.asking import InMemory, Question, params, question, require_agreement
 from tests.checks.iam_report import ACCOUNT, account, root, user
 from tests.checks.lifecycle import EVER, NEVER, abort, expire, expire_older, filtered, rule
 from tests.checks.password_groups import ACCEPT, ARGON2, group, pbkdf2, summary
@@ -67,8 +67,14 @@ class System(NamedTuple):
             if asked != TARGET
         }
         declared = Answer(records.get(TARGET, Record("system", 0, "target", "error")))
-        for subject in self.check.collect(params(self.check, **self.given), InMemory(answers, target=declared)):
-            yield subject.judged(NOW, [])
+        counts = []
+        for found in self.check.collect(params(self.check, **self.given), InMemory(answers, target=declared)):
+            if isinstance(found, Reconciled):
+                counts.append(found)
+            else:
+                yield found.judged(NOW, [])
+        for count in counts:
+            require_agreement(count)
 
 
 def _listing(record: Record) -> Listing:
@@ -120,6 +126,7 @@ GITHUB = {
     TARGET: {"organization": "explo"},
     question("organization"): FLAG,
     question("membership"): OWNER,
+    question("members_count"): {"data": {"organization": {"login": "explo", "membersWithRole": {"totalCount": 2}}}},
     **accounts("members", ADA, BAO),
     **accounts("outside_collaborators", ELSE),
     question("invitations"): [],
@@ -138,15 +145,16 @@ HEROKU = {
 HEROKU_ENTERPRISE = {
     **{asked: body for asked, body in HEROKU.items() if asked != question("invitations")},
     TARGET: {"team": "explo", "enterprise_account": "acme"},
-    question("team"): TEAM | {"type": "enterprise"},
+    question("team"): TEAM | {"type": "enterprise", "enterprise_account": {"id": "e", "name": "acme"}},
     question("enterprise_account"): {"id": "e", "name": "acme", "permissions": ["view"]},
     question("enterprise_members"): [
         {
-            "id": "m1",
-            "user": {"id": "u1", "email": "ada@explo.co"},
+            "id": number,
+            "user": {"id": "u1", "email": email},
             "two_factor_authentication": True,
             "identity_provider": None,
         }
+        for number, email in (("m1", "ada@explo.co"), ("m2", "bao@explo.co"))
     ],
 }
 DB, PROXY = {"host": "db", "port": 5432}, {"host": "proxy", "port": 6432}

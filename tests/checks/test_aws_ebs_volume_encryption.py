@@ -11,7 +11,7 @@ from auditor.answers import Answer
 from auditor.checking import Subject
 from auditor.checks.aws_ebs_volume_encryption import CHECK
 from auditor.model import Citation, Resource, Unproven, Unreadable, Verdict, failed, passed
-from tests.checks.asking import ABSENT, DENIED, InMemory, paged, params, put, question, unreadable
+from tests.checks.asking import ABSENT, DENIED, InMemory, paged, params, put, question, subjects_of, unreadable
 
 KEY_ID = "arn:aws:kms:eu-central-1:123456789012:key/1"
 VOLUME: dict[str, Any] = {"VolumeId": "vol-1", "Encrypted": True, "KmsKeyId": KEY_ID, "State": "in-use"}
@@ -109,7 +109,7 @@ def test_without_parameters_any_manager_will_do() -> None:
 
 
 def collected(source: InMemory) -> list[Subject]:
-    return list(CHECK.collect(params(CHECK), source))
+    return list(subjects_of(CHECK, params(CHECK), source))
 
 
 def test_every_volume_of_every_page_is_a_subject_with_its_key() -> None:
@@ -155,7 +155,7 @@ def test_a_key_that_is_named_unreadably_is_an_error_of_that_volume_only(wrong: A
 
 def test_a_page_that_cannot_be_read_ends_the_population_after_what_was_read() -> None:
     source = InMemory({question("ec2.describe_volumes"): paged([PLAIN], None, [PLAIN])})
-    subjects = CHECK.collect(params(CHECK), source)
+    subjects = subjects_of(CHECK, params(CHECK), source)
     assert next(subjects).resource.id == "vol-2"
     with pytest.raises(Unreadable, match="cut off"):
         next(subjects)

@@ -11,7 +11,7 @@ from auditor.answers import Answer, Listing
 from auditor.checking import Subject
 from auditor.checks.aws_iam_mfa import CHECK, PATH
 from auditor.model import JSON, Outcome, Unproven, Verdict
-from tests.checks.asking import DENIED, InMemory, Question, drop, paged, params, put, question, unreadable
+from tests.checks.asking import DENIED, InMemory, Question, drop, paged, params, put, question, subjects_of, unreadable
 from tests.checks.iam_report import ACCOUNT, GENERATED, ROOT_ARN, SAID, account, provider, role, root, user, user_arn
 from tests.checks.passing import NOW
 
@@ -28,7 +28,7 @@ def found(*rows: JSON, roles: Any = (), providers: Any = (), report: Answer | No
     }
     verdicts: dict[str, Any] = {}
     try:
-        for subject in CHECK.collect(params(CHECK), InMemory(answers, target=TARGET)):
+        for subject in subjects_of(CHECK, params(CHECK), InMemory(answers, target=TARGET)):
             assert subject.resource.id not in verdicts
             verdicts[subject.resource.id] = judged(subject)
     except Unproven as error:
@@ -198,7 +198,7 @@ def test_a_report_of_after_it_was_read_is_an_error() -> None:
 
 def test_a_verdict_cites_the_row_and_the_time() -> None:
     answers = {question("iam.get_credential_report"): Answer.literal(account(root(), user("ada")))}
-    subjects = CHECK.collect(params(CHECK), InMemory(answers, target=TARGET))
+    subjects = subjects_of(CHECK, params(CHECK), InMemory(answers, target=TARGET))
     trail: list[Any] = []
     next(subjects)
     CHECK.evaluate(next(subjects).judged(NOW, trail), params(CHECK))
@@ -281,7 +281,7 @@ def test_each_question_is_asked_once() -> None:
         question("iam.list_saml_providers"): paged([OWN]),
     }
     aws = InMemory(answers, target=TARGET)
-    assert len(list(CHECK.collect(params(CHECK), aws))) == 52
+    assert len(list(subjects_of(CHECK, params(CHECK), aws))) == 52
     assert aws.asked == list(answers)
 
 
