@@ -23,10 +23,19 @@ from auditor.packaging import answers, archive, listing, request_list, sbom, tex
 from auditor.packaging.answers import Places, facts
 from auditor.packaging.run import RunFiles
 from auditor.packaging.site import Site
-from auditor.packaging.statement import KEYS, STATEMENT, Packaged, PackageStatement, packaged_run
+from auditor.packaging.statement import (
+    KEYS,
+    STATEMENT,
+    Packaged,
+    PackageStatement,
+    given_up,
+    not_following,
+    packaged_run,
+)
 from auditor.packaging.view import View, page_of
 from auditor.results import SEAL_LIMITS, Tool
 from auditor.verify import DoesNotVerify, Flaw, Verified
+from auditor.wording import quoted
 
 TOOL = Tool("auditor", __version__)
 
@@ -49,8 +58,10 @@ def build(
     """
     _refuse_inside(runs, output)
     verified = list(_verified(runs, ring, allow_unsigned=allow_unsigned))
-    _refuse_strangers([one for _, one in verified], ring, key)
     verified.sort(key=lambda pair: (pair[1].scope.as_of, pair[1].run))
+    packaged = _packaged([one for _, one in verified], ring, key)
+    if not any(one.key for _, one in verified) and key is None:
+        ring = None  # nothing here is signed by any of them
     with tempfile.TemporaryDirectory(prefix=f".{output.name}.", dir=output.parent) as waiting:
         site = Site(Path(waiting) / "pages")
         _write_pages(site, [RunFiles(Directory(path), one) for path, one in verified], ring, signed=key is not None)
@@ -62,11 +73,7 @@ def build(
         parts.sort(key=lambda part: os.fsencode(part.subject.name))
         statement = PackageStatement(
             subject=tuple(part.subject for part in parts),
-            predicate=Packaged(
-                organization=verified[0][1].scope.organization,
-                tool=TOOL,
-                runs=tuple(packaged_run(one) for _, one in verified),
-            ),
+            predicate=packaged,
         )
         site.data(seal.SUMS, seal.sums(statement.subject))
         site.data(STATEMENT, envelope.close(msgspec.json.encode(statement), key))
@@ -96,17 +103,25 @@ def _verified(runs: Iterable[Path], ring: KeyRing | None, *, allow_unsigned: boo
         raise DoesNotVerify(flaws)
 
 
-def _refuse_strangers(runs: Sequence[Verified], ring: KeyRing | None, key: SigningKey | None) -> None:
-    """Refuse what would make a package that says two things, or does not verify."""
+def _packaged(runs: Sequence[Verified], ring: KeyRing | None, key: SigningKey | None) -> Packaged:
+    """Return what the statement says; `UsageError` where it would say two things, or would not verify."""
     if not runs:
         raise UsageError(Problem("no run was named"))
     names = [run.run for run in runs]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise UsageError(Problem(f"run {twice[0]} is named twice"))
     if len(organizations := sorted({run.scope.organization for run in runs})) > 1:
-        raise UsageError(Problem(f"the runs are of different organizations: {', '.join(map(repr, organizations))}"))
-    if key is not None and (ring is None or ring.find(key.id) is None):
-        raise UsageError(Problem(f"the key that would sign the package ({key.id}) is not among the public keys"))
+        raise UsageError(Problem(f"the runs are of different organizations: {', '.join(map(quoted, organizations))}"))
+    if flaws := list(not_following(runs)):
+        raise DoesNotVerify(flaws)
+    packaged = Packaged(organization=organizations[0], tool=TOOL, runs=tuple(map(packaged_run, runs)))
+    if key is not None:
+        public = ring.find(key.id) if ring is not None else None
+        if public is None:
+            raise UsageError(Problem(f"the key that would sign the package ({key.id}) is not among the public keys"))
+        if reason := given_up(packaged, public):
+            raise UsageError(Problem(f"the key that would sign the package {reason}"))
+    return packaged
 
 
 def _write_pages(site: Site, runs: Sequence[RunFiles], ring: KeyRing | None, *, signed: bool) -> None:
@@ -144,7 +159,7 @@ def _write_pages(site: Site, runs: Sequence[RunFiles], ring: KeyRing | None, *, 
 
 
 def _cited(run: RunFiles) -> dict[str, dict[int, set[str]]]:
-    """Return the pointers that findings and counts cite, by segment and line; of every segment, whether cited or not."""
+    """Return the pointers that findings and counts cite, by line, of every segment."""
     cited: dict[str, dict[int, set[str]]] = {name: {} for name in run.segments}
     reconciled = (row.evidence for _, test in run.tests.values() for row in test.reconciled)
     for cites in chain(reconciled, (finding.evidence for finding in run.findings())):

@@ -6,6 +6,8 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+import msgspec
+
 from auditor.model import Citation
 from auditor.packaging.answers import Places
 from auditor.packaging.run import RunFiles
@@ -33,7 +35,7 @@ class Shown(NamedTuple):
     hrefs: Hrefs
 
 
-class Frozen(NamedTuple):
+class Frozen(msgspec.Struct, frozen=True):
     """The listing of a test as it was sealed before anyone judged: how many different members, and its digest."""
 
     size: int

@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Iterator
 from importlib.metadata import PackageMetadata
 
-from cyclonedx.factory.license import LicenseFactory
+from cyclonedx.contrib.license.factories import LicenseFactory
 from cyclonedx.model.bom import Bom
 from cyclonedx.model.component import Component, ComponentType
 from cyclonedx.model.license import License, LicenseExpression
@@ -38,12 +38,13 @@ def render(root: str = ROOT) -> bytes:
 def _closure(root: str) -> dict[str, tuple[importlib.metadata.Distribution, list[str]]]:
     """Return every distribution that is needed at run time, with those it needs itself."""
     found: dict[str, tuple[importlib.metadata.Distribution, list[str]]] = {}
-    extras: dict[str, set[str]] = {root: set()}
-    waiting = [root]
+    plugins = _plugins(root)
+    extras: dict[str, set[str]] = {root: set(), **{name: set() for name in plugins}}
+    waiting = [root, *plugins]
     while waiting:
         name = waiting.pop()
         distribution = importlib.metadata.distribution(name)
-        needs: dict[str, None] = {}
+        needs: dict[str, None] = dict.fromkeys(plugins if name == root else ())
         for need, wanted in _needs(distribution, extras[name]):
             needs[need] = None
             if need not in extras or not wanted <= extras[need]:
@@ -51,6 +52,13 @@ def _closure(root: str) -> dict[str, tuple[importlib.metadata.Distribution, list
                 waiting.append(need)
         found[name] = (distribution, sorted(needs))
     return dict(sorted(found.items()))
+
+
+def _plugins(root: str) -> list[str]:
+    """Return the distributions whose checks, sources and report formats are used as well."""
+    groups = ("auditor.checks", "auditor.sources", "auditor.reports")
+    found = (entry.dist for group in groups for entry in importlib.metadata.entry_points(group=group))
+    return sorted({canonicalize_name(dist.name) for dist in found if dist is not None} - {root})
 
 
 def _needs(distribution: importlib.metadata.Distribution, extras: set[str]) -> Iterator[tuple[str, set[str]]]:

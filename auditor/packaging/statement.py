@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
@@ -97,8 +97,10 @@ def verify_package(package: Contents, ring: KeyRing | None, *, allow_unsigned: b
         except DoesNotVerify as error:
             flaws += (Flaw(f"{RUNS}/{name}/{flaw.file}", flaw.line, flaw.reason) for flaw in error.flaws)
     flaws += _runs(statement.predicate, runs)
+    flaws += not_following(runs)
     flaws += verify.compare(package, statement.subject, STATEMENT, _compared(package, statement, runs))
-    flaws += _date(statement.predicate, key)
+    if key is not None and (reason := given_up(statement.predicate, key)):
+        flaws.append(Flaw(STATEMENT, 0, f"the key that signed it {reason}"))
     if flaws:
         raise DoesNotVerify(sorted(set(flaws)))
     return VerifiedPackage(packaged=statement.predicate, files=len(statement.subject), key=key, runs=tuple(runs))
@@ -151,31 +153,30 @@ def _said(package: Contents, statement: PackageStatement) -> Iterator[Flaw]:
         yield Flaw(f"{RUNS}/{run}", 0, "is a run that the package statement names, and is missing")
 
 
-def _runs(packaged: Packaged, runs: list[Verified]) -> Iterator[Flaw]:
-    """Yield where the runs are not those that the package names, or do not follow each other as they say."""
+def _runs(packaged: Packaged, runs: Sequence[Verified]) -> Iterator[Flaw]:
+    """Yield where the runs are not those that the package names."""
     said = {one.run: one for one in packaged.runs}
-    there = {run.run: run for run in runs}
     for run in runs:
-        name = f"{RUNS}/{run.run}"
         if said[run.run] != packaged_run(run):
-            yield Flaw(name, 0, "is another run than the one that the package statement names")
+            yield Flaw(f"{RUNS}/{run.run}", 0, "is another run than the one that the package statement names")
         if run.scope.organization != packaged.organization:
-            yield Flaw(name, 0, f"is of {run.scope.organization!r}, and the package of {packaged.organization!r}")
+            reason = f"is of {run.scope.organization!r}, and the package of {packaged.organization!r}"
+            yield Flaw(f"{RUNS}/{run.run}", 0, reason)
+
+
+def not_following(runs: Sequence[Verified]) -> Iterator[Flaw]:
+    """Yield where a run follows another one than that of the same name which is here."""
+    here = {run.run: run for run in runs}
+    for run in runs:
         previous = run.scope.previous_run
-        before = there.get(previous.id) if previous else None
-        if (
-            previous
-            and before
-            and (previous.manifest_sha256, run.scope.sequence - 1)
-            != (
-                before.manifest_sha256,
-                before.scope.sequence,
-            )
-        ):
-            yield Flaw(name, 0, f"follows another {previous.id} than the one that is in the package")
+        before = here.get(previous.id) if previous else None
+        if previous is None or before is None:
+            continue
+        if (previous.manifest_sha256, run.scope.sequence) != (before.manifest_sha256, before.scope.sequence + 1):
+            yield Flaw(f"{RUNS}/{run.run}", 0, f"follows another {previous.id} than the one that is in the package")
 
 
-def _compared(package: Contents, statement: PackageStatement, runs: list[Verified]) -> set[str]:
+def _compared(package: Contents, statement: PackageStatement, runs: Sequence[Verified]) -> set[str]:
     """Return the files whose digests were compared with a run's manifest, which lists them as this statement does."""
     wanted = {subject.name: subject for subject in statement.subject}
     return {
@@ -186,12 +187,12 @@ def _compared(package: Contents, statement: PackageStatement, runs: list[Verifie
     }
 
 
-def _date(packaged: Packaged, key: PublicKey | None) -> Iterator[Flaw]:
-    """Yield where the key was given up before the newest run ended: a package bears no date, but is younger."""
+def given_up(packaged: Packaged, key: PublicKey) -> str:
+    """Say that a key was given up before the newest run ended: a package has no date, but is younger than its runs."""
     newest = max((run.as_of for run in packaged.runs), default=None)
-    if key is not None and newest is not None and key.valid_until is not None and key.valid_until <= newest:
-        until = f"{key.valid_until:%Y-%m-%d %H:%M:%S} UTC"
-        yield Flaw(STATEMENT, 0, f"is signed by key {key.id}, which was given up ({until}) before its newest run ended")
+    if newest is None or key.valid_until is None or key.valid_until > newest:
+        return ""
+    return f"({key.id}) was given up ({key.valid_until:%Y-%m-%d %H:%M:%S} UTC) before the newest run ended"
 
 
 def packaged_run(run: Verified) -> PackagedRun:
