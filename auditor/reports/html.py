@@ -20,12 +20,15 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from importlib import resources
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import msgspec
 
 from auditor.model import Citation, ClaimVerdict, Outcome
-from auditor.results import SEAL_LIMITS, Finding, ReportFormat, RunView
+from auditor.results import SEAL_LIMITS, Finding, ReportFormat, RunInfo, RunView
+
+if TYPE_CHECKING:
+    import jinja2
 
 SHOWN_EXCEPTIONS = 50
 """Exceptions of a test that stand in the page itself; the others are in the list of all findings."""
@@ -53,29 +56,15 @@ JOINERS = "\u200c\u200d"  # invisible, but spelling in Persian, Hindi and others
 
 def render(run: RunView, out: IO[bytes]) -> None:
     """Write the page as it is read."""
-    import jinja2  # noqa: PLC0415 - only whoever writes this page waits for it
-
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("auditor.reports"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"visible": visible, "name": visible_name, "words": words, "utc": utc, "number": number}
-    environment.tests |= {"clickable": clickable}
     head = run.head
-    foot = f"{head.run.organization} · run {head.run.id} · as of {utc(head.run.as_of)}"
-    css = _text("report.css") + _page_foot(f"What-if · {foot}" if head.run.what_if else foot)
-    js = _text("report.js")
-    page = environment.get_template("report.html.j2").stream(
+    css = part("report.css") + page_foot(head.run)
+    js = part("report.js")
+    page = environment().get_template("report.html.j2")
+    values = {"css": css, "js": js, "css_sha256": csp_hash(css), "js_sha256": csp_hash(js)}
+    stream = page.stream(
         head=head,
         run=head.run,
         seal_limits=SEAL_LIMITS,
-        css=css,
-        js=js,
-        css_sha256=_csp_hash(css),
-        js_sha256=_csp_hash(js),
         verdicts=tuple(ClaimVerdict),
         outcomes=OUTCOMES,
         exceptions=_exceptions(run.findings()),
@@ -83,8 +72,25 @@ def render(run: RunView, out: IO[bytes]) -> None:
         details=_details(run),
         shown_exceptions=SHOWN_EXCEPTIONS,
         few_exceptions=5,
+        **values,
     )
-    page.dump(out, encoding="utf-8", errors="backslashreplace")
+    stream.dump(out, encoding="utf-8", errors="backslashreplace")
+
+
+def environment() -> jinja2.Environment:
+    """Return what pages are made with: everything that is put into one is text, unless it says otherwise."""
+    import jinja2  # noqa: PLC0415 - only whoever writes pages waits for it
+
+    made = jinja2.Environment(
+        loader=jinja2.PackageLoader("auditor.reports"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters |= {"visible": visible, "name": visible_name, "words": words, "utc": utc, "number": number}
+    made.tests |= {"clickable": clickable}
+    return made
 
 
 def visible(text: str, *, keep: str = "\n\t") -> str:
@@ -123,16 +129,20 @@ def _acts(char: str) -> bool:
     return unicodedata.category(char) in {"Cc", "Cf", "Cs", "Zl", "Zp"} and char not in JOINERS
 
 
-def _text(name: str) -> str:
+def part(name: str) -> str:
+    """Return a style or script that stands in the page."""
     return resources.files("auditor.reports").joinpath("templates", name).read_text(encoding="utf-8")
 
 
-def _csp_hash(text: str) -> str:
+def csp_hash(text: str) -> str:
+    """Return what the content security policy names a style or script by."""
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
-def _page_foot(text: str) -> str:
+def page_foot(run: RunInfo) -> str:
     """Return the rule that prints a line at the foot of every sheet, each character escaped for CSS."""
+    text = f"{run.organization} · run {run.id} · as of {utc(run.as_of)}"
+    text = f"What-if · {text}" if run.what_if else text
     escaped = "".join(
         char if char.isascii() and char.isalnum() else f"\\{ord(char):06x}" for char in visible_name(text)
     )
