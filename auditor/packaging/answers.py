@@ -136,7 +136,7 @@ def rows_of(line: bytes, cited: set[str]) -> Iterator[Row]:
         rows = list(_rows(line, cited))
     except msgspec.DecodeError:
         rows = []
-    yield from rows if "".join(row.text for row in rows) == text else [Row(text)]
+    yield from rows if rows and "".join(row.text for row in rows) == text else [Row(text)]
 
 
 def _rows(line: bytes, cited: set[str]) -> Iterator[Row]:
