@@ -17,8 +17,7 @@ import msgspec
 from markupsafe import Markup
 
 from auditor.answers import pointer_join
-from auditor.evidence import describe_question
-from auditor.model import JSON, Citation
+from auditor.model import Citation
 from auditor.packaging.site import inert
 
 PAGE_BYTES = 900_000
@@ -182,17 +181,3 @@ class _Container:
             raise msgspec.DecodeError("a member without a key")
         token: str = msgspec.json.decode(key[0])
         return token, f"{key[0]}:{shown[key.end() + 2 :]}"
-
-
-def facts(part: Part) -> list[tuple[str, str]]:
-    """Return what stands with a line: what was asked of whom, when, and how it ended."""
-    if not part.raw.startswith(_ANSWER):
-        return []
-    line = msgspec.json.decode(part.raw, type=_Asked)
-    return [("Question", describe_question(line.operation, line.params)), ("Of", line.target)]
-
-
-class _Asked(msgspec.Struct):
-    target: str
-    operation: str
-    params: dict[str, JSON]

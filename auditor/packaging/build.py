@@ -20,7 +20,8 @@ from auditor.contents import Directory
 from auditor.keys import KeyRing, SigningKey
 from auditor.model import Problem, UsageError
 from auditor.packaging import answers, archive, listing, request_list, sbom, texts
-from auditor.packaging.answers import Places, facts
+from auditor.packaging.answers import Places
+from auditor.packaging.facts import facts
 from auditor.packaging.run import RunFiles
 from auditor.packaging.site import Site
 from auditor.packaging.statement import (
