@@ -165,7 +165,7 @@ def test_the_auditor_draws_a_sample(office: Path, company: tuple[Path, Sealed]) 
         (["evidence.zip", "t", "--seed", "x", "--size", "0"], 2, "0 is not in the range"),
         (["evidence.zip", "t", "--seed", "x", "--run", "y"], 2, "there is no run 'y' here"),
         (["nowhere", "t", "--seed", "x"], 2, "nowhere does not exist"),
-        (["given.json", "t", "--seed", "x"], 4, "given.json: is no archive"),
+        (["given.json", "t", "--seed", "x"], 2, "given.json is a file, and no package; a run is a folder"),
     ],
 )
 def test_a_sample_that_cannot_be_drawn_is_refused(office: Path, arguments: list[str], code: int, said: str) -> None:

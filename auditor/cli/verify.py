@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from auditor.keys import KeyRing
     from auditor.verify import Verified
 
-IS_A_RUN = "a run is a folder such as reports/<run id>"
-
 
 @click.command(name="verify", epilog=epilog(EVIDENCE, done="everything is what was sealed"))
 @click.argument("path", type=options.AnyPath, shell_complete=completing.runs)
@@ -38,7 +36,7 @@ def command(
     Every byte is compared with what was sealed, and the seal with the public keys. What does not verify is told with
     file, line and reason.
     """
-    from auditor.packaging.opening import opened
+    from auditor.packaging.opening import IS_A_RUN, opened
     from auditor.packaging.statement import is_package
 
     if not path.exists():
@@ -61,6 +59,7 @@ def command(
 def _runs(path: Path, ring: KeyRing | None, head: str, since: int, *, allow_unsigned: bool) -> Sequence[Verified]:
     from auditor import verify
     from auditor.contents import Directory
+    from auditor.packaging.opening import IS_A_RUN
     from auditor.seal import EVIDENCE as STATEMENT
     from auditor.seal import MANIFEST
 

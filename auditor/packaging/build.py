@@ -21,7 +21,7 @@ from auditor.keys import KeyRing, SigningKey
 from auditor.model import Problem, UsageError
 from auditor.notices import SEAL_LIMITS
 from auditor.packaging import answers, archive, listing, request_list, sbom, texts
-from auditor.packaging.answers import Part, Places
+from auditor.packaging.answers import Places
 from auditor.packaging.run import RunFiles
 from auditor.packaging.site import Site
 from auditor.packaging.statement import (
@@ -190,8 +190,8 @@ def _write_answers(
     places = Places(folder)
     origin = Origin(name, lambda: run.files.open(name), run.head.run.scope, sources)
 
-    def facts(part: Part) -> Mapping[str, str]:
-        return origin.item(part.raw + b"\n").facts if is_answer(part.raw) else {}
+    def facts(raw: bytes) -> Mapping[str, str]:
+        return origin.item(raw + b"\n").facts if is_answer(raw) else {}
 
     for page in answers.paginate(run.lines(name), cited):
         site.page(f"{folder}/{page.number}.html", "answers.html.j2", run.head.run, segment=name, page=page, facts=facts)

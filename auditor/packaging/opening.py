@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,19 +16,34 @@ from auditor.packaging.statement import is_package, verify_package, within
 from auditor.stored_zip import StoredZip
 from auditor.wording import or_known, quoted
 
+IS_A_RUN = "a run is a folder such as reports/<run id>"
+
 
 @contextmanager
 def opened(path: Path) -> Iterator[Contents]:
-    """Give the files of an archive or a folder; `EvidenceError` names the archive that is none of ours."""
+    """Give the files of an archive or a folder; `EvidenceError` names the archive that is none of ours.
+
+    `UsageError` where it is neither: then somebody named the wrong file, and nothing is wrong with any evidence.
+    """
     if path.is_dir():
         yield Directory(path)
         return
+    if not _seems_an_archive(path):
+        raise UsageError(Problem(f"{path} is a file, and no package; {IS_A_RUN}"))
     try:
         archive = StoredZip(path)
     except EvidenceError as error:
         raise EvidenceError(f"{path}: {error}") from None
     with archive:
         yield archive
+
+
+def _seems_an_archive(path: Path) -> bool:
+    """Whether a file is called an archive, begins as one, or ends as one: one change does not undo all three."""
+    with path.open("rb") as handle:
+        begins = handle.read(4) == b"PK\3\4"
+        handle.seek(max(0, handle.seek(0, os.SEEK_END) - 22))
+        return begins or path.suffix == ".zip" or handle.read(4) == b"PK\5\6"
 
 
 def verified_runs(files: Contents, keys: KeyRing | None, *, allow_unsigned: bool) -> list[RunFiles]:
