@@ -106,10 +106,10 @@ class Recorder:
         self, key: bytes, target: str, operation: Operation, params: Mapping[str, Any], reply: Reply, index: int
     ) -> None:
         body, masked, pseudonymised = self._redactor.keep(reply.body)
-        dropped = (pointer_join("", *map(self._redactor.text, pointer_tokens(one))) for one in reply.redacted)
-        redacted = tuple(sorted({*dropped, *masked}))
+        redacted = tuple(sorted({*self._pointers(reply.redacted), *masked}))
         error = reply.error and Failure(*map(self._in_a_line, (reply.error.code, reply.error.message)))
-        is_raw = not redacted and not pseudonymised and (reply.error is None or self._is_clean(reply.error))
+        is_whole = not (redacted or reply.dropped or pseudonymised)
+        is_raw = is_whole and (reply.error is None or self._is_clean(reply.error))
         listed = operation.items and reply.status == "ok"
         line = AnswerLine(
             n=self._segment.next_line,
@@ -129,10 +129,14 @@ class Recorder:
             error=error,
             raw_sha256=reply.raw_sha256 if is_raw else "",
             redacted=redacted,
+            dropped=tuple(self._pointers(reply.dropped)),
             pseudonymised=pseudonymised,
             body=body,
         )
         self._segment.add_answer(key, line)
+
+    def _pointers(self, pointers: Iterable[str]) -> Iterator[str]:
+        return (pointer_join("", *map(self._redactor.text, pointer_tokens(one))) for one in pointers)
 
     def _in_a_line(self, text: str) -> str:
         """Return what a system said as it may be kept; cut only now, lest a secret be cut and its rest not known."""

@@ -205,7 +205,9 @@ def test_a_traceback_names_nobody() -> None:
     try:
         raise RuntimeError("no ada@explo.co here")  # noqa: TRY301
     except RuntimeError as error:
-        record = logging.LogRecord("x", 40, "f", 1, "of %s", ("ada@explo.co",), (RuntimeError, error, error.__traceback__))
+        record = logging.LogRecord(
+            "x", 40, "f", 1, "of %s", ("ada@explo.co",), (RuntimeError, error, error.__traceback__)
+        )
     text = RedactingFormatter(redactor).format(record)
     assert text.count("pseudonym.invalid") == 3  # the line of code is shown as well
     assert "ada@" not in text
@@ -291,7 +293,10 @@ HEAD = "version: 1\norganization: Explo\n"
         ("privacy: pseudonymous\ntargets: []\n", "3:10: privacy: pseudonymous needs a pseudonym_key"),
         ("targets: []\npseudonym_key: {env: X}\n", "4:16: pseudonym_key: makes no pseudonyms without privacy"),
         ("privacy: private\ntargets: []\n", "3:10: privacy: must be plain or pseudonymous; not 'private'"),
-        ("privacy: pseudonymous\npseudonym_key: hunter2hunter2hunter2\ntargets: []\n", "4:16: pseudonym_key: a secret is"),
+        (
+            "privacy: pseudonymous\npseudonym_key: hunter2hunter2hunter2\ntargets: []\n",
+            "4:16: pseudonym_key: a secret is",
+        ),
     ],
 )
 def test_settings_that_cannot_be_meant_are_told_with_their_place(tmp_path: Path, text: str, problem: str) -> None:

@@ -224,7 +224,9 @@ def test_no_address_is_left_none_is_taken_for_another_and_it_is_the_same_again(
         assume("://" not in text + between)
         text += between + ENCODERS[encoder](address)
     shown = named().text(text + end)
-    assert [f"{found[1]}@pseudonym.invalid" for found in SHOWN.finditer(shown)] == [expected(one) for _, one, _ in parts]
+    assert [f"{found[1]}@pseudonym.invalid" for found in SHOWN.finditer(shown)] == [
+        expected(one) for _, one, _ in parts
+    ]
     for _, address, encoder in parts:
         if address.casefold() not in "".join(between for between, _, _ in parts):
             assert ENCODERS[encoder](address) not in shown
