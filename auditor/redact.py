@@ -58,7 +58,7 @@ def base64_forms(secret: str) -> Iterator[str]:
 
 
 def text_forms(secret: str) -> Iterator[str]:
-    """Yield the secret as serialisers write it: JSON with and without escapes, XML, and Python's repr."""
+    """Yield the secret as serialisers write it: JSON, XML, Python's repr, and names in certificates (RFC 4514)."""
     for ascii_only in (True, False):
         escaped = json.dumps(secret, ensure_ascii=ascii_only)[1:-1]
         yield escaped
@@ -66,6 +66,8 @@ def text_forms(secret: str) -> Iterator[str]:
     for quote in (True, False):
         yield html.escape(secret, quote=quote)
     yield html.escape(secret).replace("&#x27;", "&apos;")
+    for special in (r'([,+"\\<>;])', r'([,+"\\<>;=])'):
+        yield re.sub(special, r"\\\1", secret)
     yield repr(secret)[1:-1]
     yield ascii(secret)[1:-1]
     yield repr(_octets(secret))[2:-1]
@@ -208,10 +210,8 @@ class Redactor:
 
         Bytes in base64 or hexadecimal cannot be changed in part, and still be what they were: they are masked whole.
         """
-        masked = self._mask(text)
-        raw = encoded_octets(masked)
-        if raw is not None and self._is_to_be_hidden(raw):
-            masked = MASK
+        raw = encoded_octets(text)
+        masked = MASK if raw is not None and self._is_to_be_hidden(raw) else self._mask(text)
         if masked != text:
             changes.redacted.append(pointer)
         if self._pseudonyms is None:
