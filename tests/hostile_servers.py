@@ -68,7 +68,7 @@ class Hostile:
         kind = "aws" if "AWS4" in handler.headers.get("Authorization", "") else path.split("/")[1]
         self.asked[kind] += 1
         number = self.asked[kind]
-        secret = self._one[number % len(self._one)].encode("ascii", "ignore").decode()
+        secret = self._one[number % len(self._one)].encode("ascii", "ignore").decode().replace("\n", " ")
         headers: dict[str, str] = {"Content-Type": "text/xml" if kind == "aws" else "application/json"}
         status, body = 200, json.dumps(self.echo).encode()
         if self.manner == "answer" or (kind == "aws" and b"AssumeRole" in sent):
@@ -81,7 +81,7 @@ class Hostile:
             headers["Content-Type"] = "text/html"
             body = f"<html><title>{escape(' '.join(self.said.values()))}</title></html>".encode()
         else:
-            headers = {name: f"<{secret}>; rel=next" for name in HEADERS} | {"Content-Type": f"{secret};x={secret}"}
+            headers = dict.fromkeys(HEADERS, f"<{secret}>; rel=next") | {"Content-Type": f"{secret};x={secret}"}
         reply(handler, status, headers, body)
 
     def _well_formed(self, kind: str, path: str, sent: bytes) -> bytes:
