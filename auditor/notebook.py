@@ -106,7 +106,7 @@ class Recorder:
         self, key: bytes, target: str, operation: Operation, params: Mapping[str, Any], reply: Reply, index: int
     ) -> None:
         body, masked, pseudonymised = self._redactor.keep(reply.body)
-        redacted = tuple(sorted({*self._pointers(reply.redacted), *masked}))
+        redacted = tuple(sorted({*map(self._pointer, reply.redacted), *masked}))
         error = reply.error and Failure(*map(self._in_a_line, (reply.error.code, reply.error.message)))
         is_whole = not (redacted or reply.dropped or pseudonymised)
         is_raw = is_whole and (reply.error is None or self._is_clean(reply.error))
@@ -129,18 +129,19 @@ class Recorder:
             error=error,
             raw_sha256=reply.raw_sha256 if is_raw else "",
             redacted=redacted,
-            dropped=tuple(self._pointers(reply.dropped)),
+            dropped=tuple(map(self._pointer, reply.dropped)),
             pseudonymised=pseudonymised,
             body=body,
         )
         self._segment.add_answer(key, line)
 
-    def _pointers(self, pointers: Iterable[str]) -> Iterator[str]:
-        return (pointer_join("", *map(self._redactor.text, pointer_tokens(one))) for one in pointers)
-
     def _in_a_line(self, text: str) -> str:
         """Return what a system said as it may be kept; cut only now, lest a secret be cut and its rest not known."""
         return textwrap.shorten(self._redactor.text(text)[: 10 * LONGEST_MESSAGE], LONGEST_MESSAGE, placeholder=" …")
+
+    def _pointer(self, pointer: str) -> str:
+        """Return a pointer with the names that were kept, in whichever way they stand in it."""
+        return pointer_join("", *map(self._redactor.text, pointer_tokens(self._redactor.text(pointer))))
 
     def _is_clean(self, error: Failure) -> bool:
         return self._redactor.text(error.code) == error.code and self._redactor.text(error.message) == error.message
