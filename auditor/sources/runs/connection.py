@@ -121,7 +121,7 @@ class RunsConnection:
         runs = self._verified()
         read = self._indexed(question.what, runs)
         found: dict[str, list[JSON]] = {name: [] for name in question.ids}
-        for resource, seen in read.index.find(question.ids):
+        for resource, seen in read.index.find(list(found)):
             found[resource].append(_in_words(seen, runs[seen.run]))
         return {
             "runs": [_looked_at(run) for run in runs],
