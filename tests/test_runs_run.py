@@ -19,6 +19,8 @@ from auditor.keys import SigningKey
 from auditor.model import Outcome
 from auditor.sources.clock import utcnow
 from tests.audit_fixture import KEY, REGION, Audited, audit, sign_in
+from tests.cli_process import auditor
+from tests.examined import examine, of
 from tests.paging_aws import PagingAws, State, Volume
 from tests.sealing import seal_anew
 
@@ -312,3 +314,27 @@ def test_several_regions_ask_side_by_side(account: Account) -> None:
     second = account.run()
     assert verdicts(second)[0] == "supported"
     assert len(verdicts(second)[1]) == 5
+
+
+def test_doctor_says_what_is_in_the_way_before_a_run(account: Account) -> None:
+    account.run()
+    pack, config = account.folder / "pack.yaml", account.folder / "auditor.yaml"
+    assert examine(config, pack)["prod"].ready
+    account.run(past={"path": "./nowhere"})
+    (symptom,) = of(examine(config, pack)["prod"], "aws-ebs-key-stability").symptoms
+    assert (symptom.operation, symptom.trouble.value) == ("distinct", "error")
+    assert symptom.reason.startswith("folder: ")
+    assert "nowhere is not there" in symptom.reason
+
+
+def test_permissions_and_plan_know_the_folder(account: Account) -> None:
+    account.run()
+    arguments = ("-c", "auditor.yaml", "--policies", "pack.yaml")
+    shown = auditor("permissions", *arguments, cwd=account.folder)
+    assert shown.code == 0, shown.err
+    assert "read access to the folder of earlier runs" in shown.out
+    granted = auditor("permissions", "--format", "runs", *arguments, cwd=account.folder)
+    assert granted.out.startswith("Let the audit read ./runs and everything below it")
+    planned = auditor("plan", *arguments, cwd=account.folder)
+    assert planned.code == 0, planned.err
+    assert "distinct" in planned.out
