@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -26,11 +27,11 @@ from auditor.questions import SourceType
 from auditor.redact import Redactor
 from auditor.results import Head, ReportFormat, RunInfo, Tool
 from auditor.scope import Reached, reach
-from auditor.settings import Settings, secret_refs
+from auditor.settings import Settings
 from auditor.sources.clock import utcnow
 from auditor.sources.secrets import Keeper
 from auditor.stored import FINDINGS, StoredRun
-from auditor.tasks import Context, Done, run_task
+from auditor.tasks import Context, Done, find_secrets, run_task
 
 LOG = logging.getLogger(__name__)
 TOOL = Tool("auditor", __version__)
@@ -79,12 +80,10 @@ class Audit:
 
     def run(self, executor: Executor) -> tuple[Path, Head]:
         """Carry the audit out; return the run's folder and what it came to."""
+        keeper = find_secrets(self.settings, self.redactor)
         started = self.clock()
         run = self.output / f"{started:%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
         self._prepare(run)
-        keeper = Keeper(self.settings.folder, self.redactor.conceal)
-        for target in self.settings.targets:
-            keeper.conceal(target.id, secret_refs(target.settings))
         done = self._collect(executor, run, keeper)
         as_of = max((one.closed_at for one in done), default=self.clock())
         self._write_plan(run, done)
@@ -208,13 +207,14 @@ def conclude(
             evidence_sha256=finished.evidence_sha256,
             previous_run=scope.previous_run,
             scope=scope.scope,
+            privacy=planned.privacy,
             what_if=what_if,
         ),
         summary=verdicts.summary(claims),
         claims=claims,
         registers=verdicts.registers(pack),
     )
-    render(StoredRun(head, run / FOLDER, output / FINDINGS), output, plugins, formats)
+    render(StoredRun(head, run / FOLDER, output / FINDINGS, plugins.sources), output, plugins, formats)
     return head
 
 
@@ -256,7 +256,7 @@ def evaluate(
     else:
         pack = policy.load(other.policies, plugins.checks, plan.selectors(stored.targets, plugins.sources))
         selection = plan.Selection()
-    planned = plan.make(pack, stored.targets, stored.organization, plugins.checks, selection)
+    planned = plan.make(pack, stored.targets, stored.organization, plugins.checks, selection, stored.privacy)
     scope = verified.scope if other.as_of is None else msgspec.structs.replace(verified.scope, as_of=other.as_of)
     reached = reach(run / FOLDER, planned, plugins.sources)
     differs = _differs(verified.scope, other)
@@ -283,10 +283,10 @@ def read_plan(run: Path) -> Plan:
         raise EvidenceError(f"{run / PLAN}: cannot be read: {error}") from None
 
 
-def open_run(run: Path) -> StoredRun:
+def open_run(run: Path, sources: Mapping[str, SourceType] = MappingProxyType({})) -> StoredRun:
     """Return a stored run, which somebody has verified, as reports read it."""
     try:
         head = msgspec.json.decode((run / "report.json").read_bytes(), type=Head)
     except (OSError, msgspec.DecodeError) as error:
         raise EvidenceError(f"{run / 'report.json'}: cannot be read: {error}") from None
-    return StoredRun(head, run / FOLDER, run / FINDINGS)
+    return StoredRun(head, run / FOLDER, run / FINDINGS, sources)

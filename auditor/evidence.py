@@ -50,7 +50,11 @@ class Page(msgspec.Struct, frozen=True):
 
 
 class AnswerLine(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="answer", omit_defaults=True):
-    """One answer, or one page of it, as it came back: question, times, attempts, body, digest of the raw bytes."""
+    """One answer, or one page of it, as it came back: question, times, attempts, body, digest of the raw bytes.
+
+    `redacted` are the pointers of what was masked and cannot be read, `pseudonymised` those of texts in which e-mail
+    addresses became pseudonyms, and which can. With either, the digest is left out.
+    """
 
     n: int
     prev: str = ""
@@ -68,6 +72,7 @@ class AnswerLine(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", ta
     error: Failure | None = None
     raw_sha256: str = ""
     redacted: tuple[str, ...] = ()
+    pseudonymised: tuple[str, ...] = ()
     body: JSON = None
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NoReturn
@@ -78,7 +78,7 @@ def verify_run(run: Contents, keys: KeyRing | None, *, allow_unsigned: bool = Fa
     digests are compared, which whoever changed a file could have made anew.
     """
     statements = _statements(run, keys, allow_unsigned=allow_unsigned)
-    flaws = [*_said(run, statements), *_files(run, statements.manifest.subject)]
+    flaws = [*_said(run, statements), *compare(run, statements.manifest.subject)]
     if flaws:
         raise DoesNotVerify(sorted(set(flaws)))
     return Verified(
@@ -96,7 +96,7 @@ def compare_digests(run: Contents) -> None:
         manifest = seal.decode_manifest(payload)
     except EvidenceError as error:
         _refuse(seal.MANIFEST, str(error).removeprefix(f"{seal.MANIFEST}: "))
-    if flaws := sorted(_files(run, manifest.subject)):
+    if flaws := sorted(compare(run, manifest.subject)):
         raise DoesNotVerify(flaws)
 
 
@@ -212,13 +212,15 @@ def _dates(key: PublicKey | None, scope: Scope, finished: seal.Finished) -> Iter
             return
 
 
-def _files(run: Contents, listed: Sequence[Subject]) -> Iterator[Flaw]:
-    """Yield every file that is changed, missing or not listed."""
+def compare(
+    files: Contents, listed: Sequence[Subject], statement: str = seal.MANIFEST, known: Collection[str] = ()
+) -> Iterator[Flaw]:
+    """Yield every file that is changed, missing or not listed by a statement; those `known` were compared before."""
     wanted = {subject.name: subject.digest.get("sha256", "") for subject in listed}
     try:
-        present = [name for name in run.names() if name not in (seal.MANIFEST, seal.SUMS)]
-        if contents.read(run, seal.SUMS) != seal.sums(listed):
-            yield Flaw(seal.SUMS, 0, "is not the list of the manifest statement")
+        present = [name for name in files.names() if name not in (statement, seal.SUMS)]
+        if contents.read(files, seal.SUMS) != seal.sums(listed):
+            yield Flaw(seal.SUMS, 0, f"is not the list of the {statement.partition('.')[0]} statement")
     except EvidenceError as error:
         name, _, reason = str(error).partition(": ")
         yield Flaw(name, 0, reason)
@@ -226,18 +228,18 @@ def _files(run: Contents, listed: Sequence[Subject]) -> Iterator[Flaw]:
     for name in present:
         if name not in wanted:
             yield Flaw(name, 0, "was not there when the run was sealed")
-    both = [name for name in present if name in wanted]
-    for name in wanted.keys() - set(both):
+    for name in wanted.keys() - set(present):
         yield Flaw(name, 0, "is missing")
+    both = [name for name in present if name in wanted and name not in known]
     with ThreadPoolExecutor(READERS) as pool:
-        for name, flaw in zip(both, pool.map(lambda name: _changed(run, name, wanted), both), strict=True):
+        for name, flaw in zip(both, pool.map(lambda name: _changed(files, name, wanted[name]), both), strict=True):
             if flaw is not None:
                 yield Flaw(name, *flaw)
 
 
-def _changed(run: Contents, name: str, wanted: Mapping[str, str]) -> tuple[int, str] | None:
+def _changed(run: Contents, name: str, digest: str) -> tuple[int, str] | None:
     try:
-        if contents.sha256(run, name) == wanted[name]:
+        if contents.sha256(run, name) == digest:
             return None
         line, reason = 0, "is not what was sealed: its SHA-256 differs"
         if name.startswith(f"{FOLDER}/"):

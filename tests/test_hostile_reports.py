@@ -106,6 +106,7 @@ STRUCTURE: Mapping[str, Callable[[bytes], Any]] = {
     "junit": structure_of_junit,
     "markdown": structure_of_markdown,
     "csv": structure_of_csv,
+    "evidence": structure_of_csv,
 }
 
 

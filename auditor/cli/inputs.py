@@ -50,7 +50,8 @@ def plan_of(
             "targets": [target.id for target in targets],
         },
     )
-    return loaded, pack, plan.make(pack, targets, loaded.organization, checks, plan.Selection(**selected))
+    chosen = plan.Selection(**selected)
+    return loaded, pack, plan.make(pack, targets, loaded.organization, checks, chosen, loaded.privacy)
 
 
 def signing_key(settings: Settings, conceal: Callable[[str], None], now: dt.datetime) -> SigningKey | None:
