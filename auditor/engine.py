@@ -85,7 +85,7 @@ class Audit:
 
     def run(self, executor: Executor) -> tuple[Path, Head]:
         """Carry the audit out; return the run's folder and what it came to."""
-        keeper = find_secrets(self.settings, self.redactor)
+        keeper = find_secrets(self.settings, self.plugins.sources, self.redactor)
         started = self.clock()
         run = self.output / f"{started:%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
         self._prepare(run)

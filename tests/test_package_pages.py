@@ -17,7 +17,7 @@ import pytest
 from bs4 import BeautifulSoup
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from auditor import plugins
+from auditor import keys, plugins
 from auditor.model import ClaimVerdict, Outcome, Resource
 from auditor.packaging.build import build
 from auditor.results import Reference, Registers, ScopeItem
@@ -50,7 +50,8 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The package of a run of the broken demo world, unpacked."""
     folder = tmp_path_factory.mktemp("demo")
     with audited("broken", folder / "reports") as world:
-        build([world.run], folder / "evidence.zip", None, None, SOURCES, allow_unsigned=True)
+        ring = keys.load(world.run.parent / keys.PUBLIC)
+        build([world.run], folder / "evidence.zip", ring, None, SOURCES, allow_unsigned=True)
     return unpack(folder / "evidence.zip", folder / "unpacked")
 
 
