@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -213,7 +214,7 @@ def conclude(
         claims=claims,
         registers=verdicts.registers(pack),
     )
-    render(StoredRun(head, run / FOLDER, output / FINDINGS), output, plugins, formats)
+    render(StoredRun(head, run / FOLDER, output / FINDINGS, plugins.sources), output, plugins, formats)
     return head
 
 
@@ -282,10 +283,10 @@ def read_plan(run: Path) -> Plan:
         raise EvidenceError(f"{run / PLAN}: cannot be read: {error}") from None
 
 
-def open_run(run: Path) -> StoredRun:
+def open_run(run: Path, sources: Mapping[str, SourceType] = MappingProxyType({})) -> StoredRun:
     """Return a stored run, which somebody has verified, as reports read it."""
     try:
         head = msgspec.json.decode((run / "report.json").read_bytes(), type=Head)
     except (OSError, msgspec.DecodeError) as error:
         raise EvidenceError(f"{run / 'report.json'}: cannot be read: {error}") from None
-    return StoredRun(head, run / FOLDER, run / FINDINGS)
+    return StoredRun(head, run / FOLDER, run / FINDINGS, sources)

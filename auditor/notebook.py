@@ -122,8 +122,7 @@ class Recorder:
             ended_at=reply.ended_at,
             server_time=reply.server_time,
             attempts=tuple(
-                msgspec.structs.replace(attempt, reason=self._in_a_line(attempt.reason))
-                for attempt in reply.attempts
+                msgspec.structs.replace(attempt, reason=self._in_a_line(attempt.reason)) for attempt in reply.attempts
             ),
             page=Page(index, reply.last) if operation.items else None,
             items=_count(body, operation.items) if listed else None,

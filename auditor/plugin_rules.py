@@ -113,7 +113,8 @@ def _second_source(check: Any) -> Iterator[str]:
 def _of_source(source: Any) -> Iterator[str]:
     yield from _name("name", source.name)
     yield from _callables(source, "declare", "open")
-    yield from _callables(source, *(name for name in ("contradiction", "shards") if getattr(source, name) is not None))
+    further = ("identified", "contradiction", "shards")
+    yield from _callables(source, *(name for name in further if getattr(source, name) is not None))
     yield from _shape("settings", source.settings, reserved=OF_EVERY_TARGET)
     yield from _operations(source)
     if source.fan_out and source.shards is None:
@@ -138,6 +139,8 @@ def _operations(source: Any) -> Iterator[str]:
             yield f"operations: {name}: its name is {quoted(row.name)}"
         else:
             yield from _choice(f"operations: {name}: effect", row.effect, get_args(Effect))
+    if source.identity and source.identified is None:
+        yield "identified: is missing; where there is an identity, it says who answered whom"
     for part in ("identity", "fan_out"):
         operation = getattr(source, part)
         if operation and str(operation) not in rows:

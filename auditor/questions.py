@@ -152,11 +152,20 @@ class Connection(Protocol):
         ...
 
 
+class Identified(msgspec.Struct, frozen=True, kw_only=True):
+    """Which system answered, which account of it, and as whom it was asked, in words: as the system itself says."""
+
+    system: str
+    account: str
+    asker: str
+
+
 class SourceType(msgspec.Struct, frozen=True, kw_only=True):
     """A kind of target, and everything the rest of the house needs to know of it.
 
     `name` is its `type` in auditor.yaml and `settings` the shape of its entry; `declare` gives what may be known of the
-    target without any secret; `contradiction` compares that declaration with the identity the system itself proved, and
+    target without any secret; `identified` tells from that declaration and the identity that the system itself proved
+    who answered whom; `contradiction` compares that declaration with the identity the system itself proved, and
     says what differs (None: the right target); `fan_out` is the operation whose answer names the region shards, read by
     `shards`. `denied` are how the codes of failures begin that mean a missing permission, `troubles` those that mean
     something else than the words that all sources share, and `grants` how to give what is needed, by the name of a
@@ -170,6 +179,7 @@ class SourceType(msgspec.Struct, frozen=True, kw_only=True):
     declare: Callable[[Any], dict[str, JSON]]
     open: Callable[[Any, Opening], AbstractContextManager[Connection]]
     identity: str = ""
+    identified: Callable[[Answer, Answer], Identified] | None = None
     contradiction: Callable[[Answer, Answer], str | None] | None = None
     fan_out: str = ""
     shards: Callable[[Answer, Answer], RegionShards] | None = None

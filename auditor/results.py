@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import IO, Any, Protocol
 
 import msgspec
 
 from auditor.model import JSON, Basis, Citation, ClaimVerdict, Outcome, Privacy, Resource, Severity
+from auditor.notices import DISCLAIMER, PSEUDONYMOUS
 from auditor.schemas import published
 
 SCHEMA = "auditor/report/1"
@@ -24,23 +25,6 @@ RUN_FILES = (
     "auditor.log",
 )
 """What stands beside the reports of a run, and so can be no report's name."""
-DISCLAIMER = (
-    "Evidence prepared by management as of the time stated. It is not a SOC 2 report, an examination or an opinion: "
-    "only the service auditor concludes. What was true at one point in time does not show operation over a period."
-)
-
-SEAL_LIMITS = (
-    "The seal shows any change by anyone without the private key. It does not show what the holder of the key does: a "
-    "bad run deleted from the end of the chain, or the best of three runs kept. Only an anchor outside of the company "
-    "helps against that: a time-stamp authority (RFC 3161), or the head of the chain (`auditor keys head`) sent to the "
-    "auditor after each run. Without a time stamp every date rests on the clock of the machine that made the run. "
-    "Which key is the company's own must be learnt from the company, not from these files: compare its fingerprint."
-)
-"""What the seal cannot show, said plainly."""
-PSEUDONYMOUS = (
-    "E-mail addresses in evidence and findings are pseudonyms: a keyed hash, the same for an address in every run of "
-    "this organization. Its policies are kept as they are."
-)
 
 
 class Waiver(msgspec.Struct, frozen=True, kw_only=True):
@@ -353,6 +337,14 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
     registers: Registers
 
 
+class EvidenceItem(msgspec.Struct, frozen=True):
+    """One answer, or one page of it: where it stands, and where it comes from, by what each fact is called."""
+
+    file: str
+    line: int
+    facts: Mapping[str, str]
+
+
 class RunView(Protocol):
     """What a report format may read."""
 
@@ -367,6 +359,14 @@ class RunView(Protocol):
 
     def fragment(self, citation: Citation) -> JSON:
         """The cited value, read out of the evidence; LookupError where it is not there."""
+        ...
+
+    def provenance(self, citation: Citation) -> Mapping[str, str]:
+        """Where the cited answer comes from (of several lines, the first); nothing where it is no answer."""
+        ...
+
+    def items(self) -> Iterator[EvidenceItem]:
+        """Every answer of the run and where it comes from, in the order of the run's files."""
         ...
 
 

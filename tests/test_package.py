@@ -18,7 +18,7 @@ from urllib.parse import unquote
 import msgspec
 import pytest
 
-from auditor import envelope, keys, seal
+from auditor import envelope, keys, plugins, seal
 from auditor.keys import KeyRing, SigningKey
 from auditor.model import EvidenceError, UsageError
 from auditor.packaging import archive
@@ -32,6 +32,8 @@ from tests.test_verify import HOUR, LOCKED, Sealed, make
 from tests.toy import World, claim
 
 LATER = toy.NOW + 10 * HOUR
+
+SOURCES = plugins.sources()
 
 
 class Packed(msgspec.Struct, frozen=True):
@@ -57,7 +59,7 @@ def once(tmp_path_factory: pytest.TempPathFactory) -> Packed:
     folder = tmp_path_factory.mktemp("packed")
     sealed = make(folder)
     path = folder / "evidence.zip"
-    build(sealed.runs, path, sealed.ring, sealed.key)
+    build(sealed.runs, path, sealed.ring, sealed.key, SOURCES)
     return Packed(sealed, path, unpack(path, folder / "unpacked"))
 
 
@@ -100,13 +102,13 @@ def test_the_runs_are_in_it_byte_for_byte_and_were_not_touched(once: Packed) -> 
 def test_the_same_runs_and_keys_make_the_same_bytes(once: Packed, tmp_path: Path) -> None:
     again = tmp_path / "elsewhere" / "other.zip"
     again.parent.mkdir()
-    build(list(reversed(once.sealed.runs)), again, once.ring, once.sealed.key)
+    build(list(reversed(once.sealed.runs)), again, once.ring, once.sealed.key, SOURCES)
     assert again.read_bytes() == once.path.read_bytes()
     from_itself = tmp_path / "from-itself.zip"
-    build(sorted((once.folder / "runs").iterdir()), from_itself, once.ring, once.sealed.key)
+    build(sorted((once.folder / "runs").iterdir()), from_itself, once.ring, once.sealed.key, SOURCES)
     assert from_itself.read_bytes() == once.path.read_bytes()
     other = tmp_path / "unsigned.zip"
-    build(once.sealed.runs, other, once.ring, None)
+    build(once.sealed.runs, other, once.ring, None, SOURCES)
     differ = {
         name
         for name, data in files_of(unpack(other, tmp_path / "u")).items()
@@ -216,7 +218,7 @@ def test_limits_name_what_the_seal_and_the_tests_cannot_show(once: Packed, tmp_p
         assert text in limits
     assert "not in this package" not in limits
     alone = tmp_path / "last.zip"
-    build(once.sealed.runs[2:], alone, once.ring, once.sealed.key)
+    build(once.sealed.runs[2:], alone, once.ring, once.sealed.key, SOURCES)
     limits = (unpack(alone, tmp_path / "last") / "LIMITS.md").read_text()
     assert f"<code>{once.sealed.runs[1].name}</code>, which is **not in this package**" in limits
 
@@ -228,9 +230,9 @@ def test_a_run_that_does_not_verify_is_not_packed(once: Packed, tmp_path: Path) 
     runs = [shutil.copytree(run, tmp_path / run.name) for run in once.sealed.runs]
     (runs[1] / "findings" / "s.main.jsonl").write_text("")
     with pytest.raises(DoesNotVerify, match=r"findings/s.main.jsonl: is not what was sealed"):
-        build(runs, tmp_path / "evidence.zip", once.ring, None)
+        build(runs, tmp_path / "evidence.zip", once.ring, None, SOURCES)
     with pytest.raises(DoesNotVerify, match="no key file was given"):
-        build(once.sealed.runs, tmp_path / "evidence.zip", None, None)
+        build(once.sealed.runs, tmp_path / "evidence.zip", None, None, SOURCES)
     assert {path.name for path in tmp_path.iterdir()} == {run.name for run in runs}, "and nothing is left behind"
 
 
@@ -238,8 +240,8 @@ def test_unsigned_runs_are_packed_when_that_is_wanted(tmp_path: Path) -> None:
     run = toy.audit(World([{"id": "a", "closed": True}]), tmp_path, claim("c", LOCKED)).run
     path = tmp_path / "evidence.zip"
     with pytest.raises(DoesNotVerify, match="is not signed"):
-        build([run], path, None, None)
-    build([run], path, None, None, allow_unsigned=True)
+        build([run], path, None, None, SOURCES)
+    build([run], path, None, None, SOURCES, allow_unsigned=True)
     assert check(path, None, allow_unsigned=True).key is None
     assert "is not signed" in flaws(path, None)
     folder = unpack(path, tmp_path / "unpacked")
@@ -251,36 +253,36 @@ def test_unsigned_runs_are_packed_when_that_is_wanted(tmp_path: Path) -> None:
 def test_a_run_is_named_once_and_all_are_of_one_organization(once: Packed, tmp_path: Path) -> None:
     path = tmp_path / "evidence.zip"
     with pytest.raises(UsageError, match="named twice"):
-        build([once.sealed.runs[0], *once.sealed.runs], path, once.ring, None)
+        build([once.sealed.runs[0], *once.sealed.runs], path, once.ring, None, SOURCES)
     other = shutil.copytree(once.sealed.runs[1], tmp_path / once.sealed.runs[1].name)
     scope = msgspec.structs.replace(scope_of(other), organization="Others")
     seal_anew(other, once.sealed.key, scope)
     with pytest.raises(UsageError, match="different organizations: 'Others', 'Toys'"):
-        build([once.sealed.runs[0], other], path, once.ring, None)
+        build([once.sealed.runs[0], other], path, once.ring, None, SOURCES)
     with pytest.raises(UsageError, match="no run"):
-        build([], path, once.ring, None)
+        build([], path, once.ring, None, SOURCES)
 
 
 def test_nothing_is_written_into_a_run(once: Packed) -> None:
     before = files_of(once.sealed.run)
     with pytest.raises(UsageError, match="inside the run"):
-        build([once.sealed.run], once.sealed.run / "findings" / "evidence.zip", once.ring, None)
+        build([once.sealed.run], once.sealed.run / "findings" / "evidence.zip", once.ring, None, SOURCES)
     assert files_of(once.sealed.run) == before
 
 
 def test_a_key_that_would_not_verify_signs_no_package(once: Packed, tmp_path: Path) -> None:
     path = tmp_path / "evidence.zip"
     with pytest.raises(UsageError, match="not among the public keys"):
-        build(once.sealed.runs, path, once.ring, once.sealed.foreign)
+        build(once.sealed.runs, path, once.ring, once.sealed.foreign, SOURCES)
     given_up = expired(once.ring, once.sealed.key, LATER)
-    build(once.sealed.runs, path, given_up, once.sealed.key)
+    build(once.sealed.runs, path, given_up, once.sealed.key, SOURCES)
     newest = scope_of(once.sealed.runs[-1]).as_of
-    early = build(once.sealed.runs[:1], path, expired(once.ring, once.sealed.key, newest), once.sealed.key)
+    early = build(once.sealed.runs[:1], path, expired(once.ring, once.sealed.key, newest), once.sealed.key, SOURCES)
     assert len(early.runs) == 1
     rotated, new = with_new_key(once.ring, tmp_path, newest)
     with pytest.raises(DoesNotVerify, match="was valid"):
-        build(once.sealed.runs, path, expired(once.ring, once.sealed.key, newest), once.sealed.key)
-    build(once.sealed.runs[:2], path, rotated, new)
+        build(once.sealed.runs, path, expired(once.ring, once.sealed.key, newest), once.sealed.key, SOURCES)
+    build(once.sealed.runs[:2], path, rotated, new, SOURCES)
     assert check(path, rotated).key == rotated.find(new.id)
 
 
@@ -301,11 +303,11 @@ def test_a_package_is_not_signed_by_a_key_given_up_before_its_newest_run(once: P
     ring = keys.load(tmp_path / "old.json")
     both = msgspec.structs.replace(once.ring, keys=(*once.ring.keys, *ring.keys))
     path = tmp_path / "evidence.zip"
-    build(once.sealed.runs, path, both, old)
+    build(once.sealed.runs, path, both, old, SOURCES)
     assert check(path, both).key is not None
     ended = expired(both, old, toy.NOW - HOUR)
     with pytest.raises(UsageError, match="was given up"):
-        build(once.sealed.runs, path, ended, old)
+        build(once.sealed.runs, path, ended, old, SOURCES)
     assert "was given up" in flaws(path, ended)
 
 
@@ -324,7 +326,7 @@ def test_ids_that_are_no_ids_are_refused(tmp_path: Path) -> None:
     report.write_bytes(report.read_bytes().replace(b'"id":"volumes"', b'"id":"$(id)/../x"'))
     seal_anew(run)
     with pytest.raises(EvidenceError, match="is no id of a claim, test or criterion"):
-        build([run], tmp_path / "evidence.zip", None, None, allow_unsigned=True)
+        build([run], tmp_path / "evidence.zip", None, None, SOURCES, allow_unsigned=True)
 
 
 # What is noticed when a package is verified
@@ -432,11 +434,11 @@ def test_runs_that_do_not_follow_each_other_are_no_package(
     seal_anew(runs[2], once.sealed.key, msgspec.structs.replace(scope, previous_run=before))
     path = tmp_path / "evidence.zip"
     with pytest.raises(DoesNotVerify, match="follows another"):
-        build(runs, path, once.ring, once.sealed.key)
+        build(runs, path, once.ring, once.sealed.key, SOURCES)
     monkeypatch.setattr("auditor.packaging.build.not_following", lambda _: ())
-    build(runs, path, once.ring, once.sealed.key)
+    build(runs, path, once.ring, once.sealed.key, SOURCES)
     assert f"follows another {runs[1].name} than the one that is in the package" in flaws(path, once.ring)
-    build([runs[0], runs[2]], path, once.ring, once.sealed.key)
+    build([runs[0], runs[2]], path, once.ring, once.sealed.key, SOURCES)
     assert len(check(path, once.ring).runs) == 2
 
 
@@ -460,7 +462,7 @@ def test_the_archive_and_the_folder_are_judged_alike(packed: Packed, tmp_path: P
 def test_large_populations_are_paged(tmp_path: Path) -> None:
     run = large_run.write(tmp_path, large_run.volumes(2_500))
     path = tmp_path / "evidence.zip"
-    build([run], path, None, None, allow_unsigned=True)
+    build([run], path, None, None, SOURCES, allow_unsigned=True)
     folder = unpack(path, tmp_path / "unpacked")
     pages = folder / "tests" / run.name / "volumes"
     assert {file.name for file in pages.iterdir()} == {

@@ -17,6 +17,7 @@ import pytest
 from bs4 import BeautifulSoup
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from auditor import keys, plugins
 from auditor.model import ClaimVerdict, Outcome, Resource
 from auditor.packaging.build import build
 from auditor.results import Reference, Registers, ScopeItem
@@ -29,6 +30,8 @@ from tests.test_report_html import HOSTILE as MARKUP
 from tests.world_runs import audited
 
 CLICKS = 3
+
+SOURCES = plugins.sources()
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +50,8 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The package of a run of the broken demo world, unpacked."""
     folder = tmp_path_factory.mktemp("demo")
     with audited("broken", folder / "reports") as world:
-        build([world.run], folder / "evidence.zip", None, None, allow_unsigned=True)
+        ring = keys.load(world.run.parent / keys.PUBLIC)
+        build([world.run], folder / "evidence.zip", ring, None, SOURCES, allow_unsigned=True)
     return unpack(folder / "evidence.zip", folder / "unpacked")
 
 
@@ -216,7 +220,7 @@ def a_hostile_package(folder: Path, names: tuple[str, ...]) -> Path:
     registers = Registers(cuecs=tuple({name: [name]} for name in names))
     head = a_head(*claims, organization="".join(names[:5]), scope=scope, registers=registers)
     run = large_run.write(folder, resources, head=head)
-    build([run], folder / "evidence.zip", None, None, allow_unsigned=True)
+    build([run], folder / "evidence.zip", None, None, SOURCES, allow_unsigned=True)
     return unpack(folder / "evidence.zip", folder / "unpacked")
 
 

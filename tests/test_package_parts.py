@@ -13,7 +13,7 @@ from cyclonedx.validation.json import JsonStrictValidator
 from hypothesis import given
 from hypothesis import strategies as st
 
-from auditor import keys, seal
+from auditor import keys, plugins, seal
 from auditor.contents import Directory
 from auditor.judge import finding_id
 from auditor.model import Citation, EvidenceError, Outcome, Resource, UsageError
@@ -38,6 +38,8 @@ JSONS = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
     max_leaves=20,
 )
+
+SOURCES = plugins.sources()
 
 
 def answer(body: object, number: int = 7) -> bytes:
@@ -219,7 +221,7 @@ def test_keys_of_the_package_are_those_it_was_verified_with(once: Packed, tmp_pa
     assert (once.folder / "keys.json").read_bytes() == keys.to_json(once.ring)
     other = keys.generate(tmp_path / "other.key", tmp_path / "other.json", toy.NOW - HOUR)
     both = msgspec.structs.replace(once.ring, keys=(*once.ring.keys, *keys.load(tmp_path / "other.json").keys))
-    build(once.sealed.runs, tmp_path / "evidence.zip", both, other)
+    build(once.sealed.runs, tmp_path / "evidence.zip", both, other, SOURCES)
     with opened(tmp_path / "evidence.zip") as files:
         assert {f"keys/{once.sealed.key.id}.pem", f"keys/{other.id}.pem"} < set(files.names())
         assert seal.sums([]) == b""

@@ -23,7 +23,17 @@ from auditor.checking import Check, Reconciled, Source, Subject
 from auditor.engine import Audit, Plugins
 from auditor.keys import SigningKey
 from auditor.model import Basis, Resource, Verdict, failed, not_applicable, passed
-from auditor.questions import Attempt, Failure, Opening, Operation, RegionShards, Reply, SecretRef, SourceType
+from auditor.questions import (
+    Attempt,
+    Failure,
+    Identified,
+    Opening,
+    Operation,
+    RegionShards,
+    Reply,
+    SecretRef,
+    SourceType,
+)
 from auditor.redact import Redactor
 from auditor.reports import json as json_report
 from auditor.results import Finding, Head
@@ -143,6 +153,9 @@ def source(world: World) -> SourceType:
         declare=lambda target: {"owner": target.owner, "only": target.only},
         open=connect,
         identity="who",
+        identified=lambda _, who: Identified(
+            system="the shelf in the cellar", account=f"owner {who.get('/Owner', str)}", asker="whoever comes in"
+        ),
         contradiction=contradiction,
         fan_out="regions",
         shards=shards,

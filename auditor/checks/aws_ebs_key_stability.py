@@ -2,8 +2,9 @@
 
 EC2 names, as a volume's `KmsKeyId`, the KMS key that wraps the volume's data key, always by its ARN (EC2 API Reference,
 "Volume"); texts are compared as EC2 reports them. The wrapped data key itself is shown by no API of AWS. Whether the
-key is the same as ever is seen from the company's own earlier runs, as far back and as often as these were made: a pass
-rests on what was recorded then, sealed and unbroken. The first run that sees a volume can compare it with nothing.
+key is the same as ever is seen from the company's own earlier runs, as far back and as often as these were made. So it
+is on the basis of records: what was recorded then, sealed and unbroken. The first run that sees a volume can compare it
+with nothing.
 """
 
 from __future__ import annotations

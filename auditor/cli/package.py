@@ -42,6 +42,7 @@ def command(
 
     The runs are verified first, and not touched. The same runs, keys and version make the same file, byte for byte.
     """
+    from auditor import plugins
     from auditor.packaging.build import build
 
     if output.is_dir():
@@ -49,7 +50,7 @@ def command(
     ring, file = options.found_keys(keys_file, runs[0])
     signing = _signing_key(key)
     options.make_folder(output.parent)
-    built = build(runs, output, ring, signing, allow_unsigned=allow_unsigned)
+    built = build(runs, output, ring, signing, plugins.sources(), allow_unsigned=allow_unsigned)
     click.echo(f"{output}: {built.files:,} files, {output.stat().st_size:,} bytes")
     for run in built.runs:
         click.echo(f"{run.run}: number {run.scope.sequence}, {'signed' if run.key else 'UNSIGNED'}")

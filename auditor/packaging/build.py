@@ -19,9 +19,9 @@ from auditor import keys as key_file
 from auditor.contents import Directory
 from auditor.keys import KeyRing, SigningKey
 from auditor.model import Problem, UsageError
+from auditor.notices import SEAL_LIMITS
 from auditor.packaging import answers, archive, listing, request_list, sbom, texts
 from auditor.packaging.answers import Places
-from auditor.packaging.facts import facts
 from auditor.packaging.run import RunFiles
 from auditor.packaging.site import Site
 from auditor.packaging.statement import (
@@ -34,7 +34,9 @@ from auditor.packaging.statement import (
     packaged_run,
 )
 from auditor.packaging.view import View, page_of
-from auditor.results import SEAL_LIMITS, Tool
+from auditor.provenance import Origin, is_answer
+from auditor.questions import SourceType
+from auditor.results import Tool
 from auditor.verify import DoesNotVerify, Flaw, Verified
 from auditor.wording import quoted
 
@@ -51,11 +53,18 @@ class Built(msgspec.Struct, frozen=True):
 
 
 def build(
-    runs: Sequence[Path], output: Path, ring: KeyRing | None, key: SigningKey | None, *, allow_unsigned: bool = False
+    runs: Sequence[Path],
+    output: Path,
+    ring: KeyRing | None,
+    key: SigningKey | None,
+    sources: Mapping[str, SourceType],
+    *,
+    allow_unsigned: bool = False,
 ) -> Built:
     """Verify the runs and write the package; `DoesNotVerify` where one is not what was sealed, and nothing is written.
 
-    `ring` holds the public keys that the runs are verified with, and goes into the package; `key` signs it.
+    `ring` holds the public keys that the runs are verified with, and goes into the package; `key` signs it. By
+    `sources` it is known who answered.
     """
     _refuse_inside(runs, output)
     verified = list(_verified(runs, ring, allow_unsigned=allow_unsigned))
@@ -65,7 +74,8 @@ def build(
         ring = None  # nothing here is signed by any of them
     with tempfile.TemporaryDirectory(prefix=f".{output.name}.", dir=output.parent) as waiting:
         site = Site(Path(waiting) / "pages")
-        _write_pages(site, [RunFiles(Directory(path), one) for path, one in verified], ring, signed=key is not None)
+        files = [RunFiles(Directory(path), one) for path, one in verified]
+        _write_pages(site, files, ring, sources, signed=key is not None)
         pages = Directory(site.folder)
         parts = [
             *archive.parts_of(pages),
@@ -125,12 +135,14 @@ def _packaged(runs: Sequence[Verified], ring: KeyRing | None, key: SigningKey | 
     return packaged
 
 
-def _write_pages(site: Site, runs: Sequence[RunFiles], ring: KeyRing | None, *, signed: bool) -> None:
+def _write_pages(
+    site: Site, runs: Sequence[RunFiles], ring: KeyRing | None, sources: Mapping[str, SourceType], *, signed: bool
+) -> None:
     """Write everything but the runs themselves; `runs` are in the order of their ends."""
     views = []
     there = {run.id for run in runs}
     for run in runs:
-        places = {name: _write_answers(site, run, name, cited) for name, cited in _cited(run).items()}
+        places = {name: _write_answers(site, run, name, cited, sources) for name, cited in _cited(run).items()}
         page = page_of(run.id, newest=run is runs[-1])
         listed = listing.write(site, run, places, page)
         views.append(View.of(run, listed, page, there))
@@ -170,10 +182,17 @@ def _cited(run: RunFiles) -> dict[str, dict[int, set[str]]]:
     return cited
 
 
-def _write_answers(site: Site, run: RunFiles, name: str, cited: Mapping[int, set[str]]) -> Places:
+def _write_answers(
+    site: Site, run: RunFiles, name: str, cited: Mapping[int, set[str]], sources: Mapping[str, SourceType]
+) -> Places:
     """Write the pages of one segment; return where everything stands on them."""
     folder = f"answers/{run.id}/{PurePosixPath(name).stem}"
     places = Places(folder)
+    origin = Origin(name, lambda: run.files.open(name), run.head.run.scope, sources)
+
+    def facts(raw: bytes) -> Mapping[str, str]:
+        return origin.item(raw + b"\n").facts if is_answer(raw) else {}
+
     for page in answers.paginate(run.lines(name), cited):
         site.page(f"{folder}/{page.number}.html", "answers.html.j2", run.head.run, segment=name, page=page, facts=facts)
         places.add(page)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from auditor.notices import SEAL_LIMITS
 from auditor.packaging.site import Site
 from auditor.packaging.view import View
-from auditor.results import SEAL_LIMITS
 
 
 def write(site: Site, views: Sequence[View], *, signed: bool) -> None:

@@ -25,7 +25,8 @@ from typing import IO, TYPE_CHECKING, Any
 import msgspec
 
 from auditor.model import Citation, ClaimVerdict, Outcome
-from auditor.results import SEAL_LIMITS, Finding, ReportFormat, RunInfo, RunView
+from auditor.notices import FACTS, SEAL_LIMITS
+from auditor.results import Finding, ReportFormat, RunInfo, RunView
 
 if TYPE_CHECKING:
     import jinja2
@@ -47,6 +48,8 @@ OUTCOMES = (Outcome.FAIL, Outcome.ERROR, Outcome.MANUAL, Outcome.PASS, Outcome.N
 """The order in which a reader wants them; blocks name an outcome by its place here."""
 EXCEPTIONS = OUTCOMES[:3]
 CLICKABLE = re.compile(r"https?://[!-~]+", re.IGNORECASE)
+Origin = Callable[[Citation], tuple[str, ...]]
+"""Gives where the cited answer comes from, fact by fact; nothing where the line is no answer."""
 Quote = Callable[[Citation], "tuple[bytes, int] | None"]
 """Gives the beginning of a cited value as indented JSON, and the bytes of the whole; None where there is none."""
 ACTIVE = re.compile("[<\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
@@ -65,6 +68,7 @@ def render(run: RunView, out: IO[bytes]) -> None:
         head=head,
         run=head.run,
         seal_limits=SEAL_LIMITS,
+        facts=FACTS,
         verdicts=tuple(ClaimVerdict),
         outcomes=OUTCOMES,
         exceptions=_exceptions(run.findings()),
@@ -232,14 +236,14 @@ def _rows(findings: Iterable[Finding]) -> Iterator[str]:
 def _details(run: RunView) -> Iterator[str]:
     """Yield what opening a finding shows, in blocks that can be read one at a time."""
     block, in_block = _Block("details"), _Once()
-    quote = _quoting(run)
+    quote, origin = _quoting(run), _origins(run)
     passes: Counter[tuple[str, str]] = Counter()
     for finding in run.findings():
         is_quoted = True
         if finding.outcome is Outcome.PASS:
             passes[finding.claim, finding.test] += 1
             is_quoted = passes[finding.claim, finding.test] <= QUOTED_PASSES
-        block.add(_detail(finding, in_block, quote if is_quoted else None))
+        block.add(_detail(finding, in_block, quote if is_quoted else None, origin))
         if block.is_full:
             yield block.take()
             in_block = _Once()
@@ -269,9 +273,16 @@ def _row(finding: Finding, contexts: _Once, messages: _Once) -> list[Any]:
     ]
 
 
-def _detail(finding: Finding, in_block: _Once, quote: Quote | None) -> list[Any]:
-    """Return advice, citations (file, first line, last line, pointer, quote, size of what was cut) and waiver."""
-    places = [[in_block.put(cite.file), *cite.lines, cite.pointer] for cite in finding.evidence]
+def _detail(finding: Finding, in_block: _Once, quote: Quote | None, origin: Origin) -> list[Any]:
+    """Return advice, citations and waiver.
+
+    A citation is file, first line, last line and pointer; where it is quoted, also where the answer comes from, the
+    quote and the size of what was cut.
+    """
+    places = [
+        [in_block.put(cite.file), *cite.lines, cite.pointer, *([in_block.put(origin(cite))] if quote else [])]
+        for cite in finding.evidence
+    ]
     if quote is not None:
         quotes = [quote(cite) for cite in finding.evidence]
         shares = _shares([len(found[0]) if found else 0 for found in quotes], QUOTE_BYTES)
@@ -280,6 +291,15 @@ def _detail(finding: Finding, in_block: _Once, quote: Quote | None) -> list[Any]
             if found and share < found[1]:
                 place.append(found[1])
     return [in_block.put(finding.advice), places, *([finding.waiver] if finding.waiver else [])]
+
+
+def _origins(run: RunView) -> Origin:
+    @lru_cache(maxsize=64)  # neighbours cite the same listing or key
+    def of_line(file: str, line: int) -> tuple[str, ...]:
+        facts = run.provenance(Citation(file, (line, line)))
+        return tuple(facts.get(name, "") for name in FACTS) if facts else ()
+
+    return lambda cite: of_line(cite.file, cite.lines[0])
 
 
 def _quoting(run: RunView) -> Quote:

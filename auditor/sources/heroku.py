@@ -23,7 +23,18 @@ import msgspec
 from auditor.answers import Answer
 from auditor.conversion import convert
 from auditor.model import JSON
-from auditor.questions import Allowance, Failure, Need, Opening, Operation, Reply, SecretRef, SourceFailure, SourceType
+from auditor.questions import (
+    Allowance,
+    Failure,
+    Identified,
+    Need,
+    Opening,
+    Operation,
+    Reply,
+    SecretRef,
+    SourceFailure,
+    SourceType,
+)
 from auditor.sources.clock import utcnow
 from auditor.sources.http import Https, Received, check_base_url, describe_status, in_header, read_json, refuse
 
@@ -325,6 +336,16 @@ def declare(target: HerokuTarget) -> dict[str, JSON]:
     return {"team": target.team, **above, "base_url": target.base_url}
 
 
+def identified(declared: Answer, identity: Answer) -> Identified:
+    """Say which team answered; Heroku names the asker's role in it only (Platform API, "Team")."""
+    role = identity.get("", dict).get("role")  # null for somebody who is not in the team
+    return Identified(
+        system=f"Heroku at {declared.get('/base_url', str)}",
+        account=f"team {identity.get('/name', str)} (id {identity.get('/id', str)})",
+        asker=f"an account with the role {role} in the team; Heroku does not name it here",
+    )
+
+
 def contradiction(declared: Answer, identity: Answer) -> str | None:
     """Say which other team answered; None where it is the declared one."""
     expected, actual = declared.get("/team", str), identity.get("/name", str)
@@ -365,6 +386,7 @@ SOURCE = SourceType(
     declare=declare,
     open=lambda target, opening: closing(HerokuConnection(target, opening)),
     identity="team",
+    identified=identified,
     contradiction=contradiction,
     parallel_questions=1,  # one pool of questions for the whole account
     denied=("403", "404", "two_factor"),

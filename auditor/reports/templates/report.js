@@ -1,10 +1,10 @@
 // The list of all findings. The page holds them as blocks of JSON, written by auditor/reports/html.py:
 //   rows     [context, outcome, id, resource id, resource name, message, waiver id?]
-//   details  [advice, [[file, first line, last line, pointer, quote?, bytes of the whole if cut?], …], waiver?]
-// A context is [claim, test, check, target, severity, basis, resource type, region]. Where a context, message, file or
-// advice stood before, a number gives its place among the first occurrences (of details: within the block). Only one page
-// of rows is ever in the DOM. Details follow after this script, and a block of them is read when one of its findings is
-// opened. Text enters as text, never as markup.
+//   details  [advice, [[file, first line, last line, pointer, origin?, quote?, bytes of the whole if cut?], …], waiver?]
+// A context is [claim, test, check, target, severity, basis, resource type, region]; an origin, the facts that the template
+// of a citation names. Where a context, message, file, origin or advice stood before, a number gives its place among the
+// first occurrences (of details: within the block). Only one page of rows is ever in the DOM. Details follow after this
+// script, and a block of them is read when one of its findings is opened. Text enters as text, never as markup.
 "use strict";
 (() => {
   const PAGE = 50;
@@ -56,7 +56,11 @@
     const block = [...document.querySelectorAll("script.details")].findLast((one) => one.dataset.first <= index);
     const { read } = once();
     const entries = JSON.parse(block.textContent).map(([advice, places, waiver]) => ({
-      places: places.map(([file, ...rest]) => [read(file), ...rest]), // in the order they were written: advice comes last
+      // In the order they were written: of each place file and origin, and advice last.
+      places: places.map(([file, first, last, pointer, ...quoted]) => {
+        const name = read(file);
+        return [name, first, last, pointer, quoted.length ? read(quoted.shift()) : [], ...quoted];
+      }),
       advice: read(advice),
       waiver,
     }));
@@ -155,7 +159,7 @@
     return copy;
   }
 
-  function citation([file, first, last, pointer, quote, whole]) {
+  function citation([file, first, last, pointer, origin, quote, whole]) {
     const copy = element("citation-template").content.cloneNode(true);
     copy.querySelector(".file").textContent = visible(file);
     copy.querySelector(".lines").textContent = first === last ? `line ${first}` : `lines ${first}–${last}`;
@@ -169,6 +173,8 @@
     else if (quote === null) note.textContent = "Nothing to quote: the value is null, not there, or too large. Look at the place named.";
     else if (whole) note.textContent = `Cut: the value is ${number(whole)} bytes long. The whole of it stands at the place named.`;
     else note.remove();
+    if (origin.length) copy.querySelectorAll(".origin bdi").forEach((bdi, index) => (bdi.textContent = visible(origin[index])));
+    else copy.querySelector(".origin").remove();
     const place = `${file}:${first === last ? first : `${first}-${last}`}${pointer && ` ${pointer}`}`;
     const button = copy.querySelector(".copy");
     button.setAttribute("aria-label", `Copy ${visible(place)}`);

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from auditor.questions import Opening, SourceType
 from auditor.sources.aws.grants import write_policy, write_terraform
 from auditor.sources.aws.operations import OPERATIONS
-from auditor.sources.aws.target import AwsTarget, contradiction, declare, shards
+from auditor.sources.aws.target import AwsTarget, contradiction, declare, identified, shards
 from auditor.sources.aws.troubles import DENIED, TROUBLES
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ SOURCE = SourceType(
     declare=declare,
     open=connect,
     identity="sts.get_caller_identity",
+    identified=identified,
     contradiction=contradiction,
     fan_out="ec2.describe_regions",
     shards=shards,

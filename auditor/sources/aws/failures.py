@@ -63,9 +63,7 @@ def failure_of(error: Exception, exchange: Exchange) -> Failure | None:
         return None
     if exchange.status != OK:
         return Failure(str(exchange.status), _status(exchange) + _needs(str(exchange.status), exchange.operation))
-    return Failure(
-        "malformed", f"the body cannot be read: {type(error).__name__}"
-    )  # botocore's parsers raise anything
+    return Failure("malformed", f"the body cannot be read: {type(error).__name__}")  # botocore's parsers raise anything
 
 
 def _refusal(error: ClientError, exchange: Exchange) -> Failure:

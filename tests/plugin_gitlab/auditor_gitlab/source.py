@@ -21,7 +21,7 @@ import msgspec
 
 from auditor.answers import Answer
 from auditor.model import JSON
-from auditor.questions import Allowance, Opening, Operation, Reply, SecretRef, SourceFailure, SourceType
+from auditor.questions import Allowance, Identified, Opening, Operation, Reply, SecretRef, SourceFailure, SourceType
 from auditor.sources.clock import utcnow
 from auditor.sources.http import (
     Https,
@@ -246,6 +246,15 @@ def declare(target: GitlabTarget) -> dict[str, JSON]:
     return {"group": target.group, "base_url": target.base_url}
 
 
+def identified(declared: Answer, identity: Answer) -> Identified:
+    """Say which group answered; GitLab does not say here who asks."""
+    return Identified(
+        system=f"GitLab at {declared.get('/base_url', str)}",
+        account=f"group {identity.get('/full_path', str)} (id {identity.get('/id', int)})",
+        asker="the owner of the token; GitLab does not name it here",
+    )
+
+
 def contradiction(declared: Answer, identity: Answer) -> str | None:
     """Say which other group answered; None where it is the declared one. Paths know no case."""
     expected, actual = declared.get("/group", str), identity.get("/full_path", str)
@@ -261,6 +270,7 @@ SOURCE = SourceType(
     declare=declare,
     open=lambda target, opening: closing(GitlabConnection(target, opening)),
     identity="group",
+    identified=identified,
     contradiction=contradiction,
     parallel_questions=1,
     denied=("401", "403", "404"),
