@@ -255,7 +255,7 @@ def test_a_file_whose_name_is_not_kept_alike_everywhere_is_refused(tmp_path: Pat
     with pytest.raises(UsageError, match="rename it"):
         policy.load(tmp_path, CHECKS)
     path.rename(tmp_path / "ein Übergang (1).yaml")
-    assert policy.load(tmp_path, CHECKS)
+    assert policy.load(tmp_path, CHECKS).packs
 
 
 def test_every_id_is_given_once_over_all_files(tmp_path: Path) -> None:
