@@ -20,7 +20,6 @@ from auditor.model import Citation, EvidenceError, Outcome, Resource, UsageError
 from auditor.packaging import sbom
 from auditor.packaging.answers import Places, anchor, paginate, rows_of
 from auditor.packaging.build import build
-from auditor.packaging.facts import facts
 from auditor.packaging.opening import chosen, opened, verified_runs
 from auditor.packaging.run import RunFiles
 from auditor.packaging.sample import draw
@@ -225,40 +224,3 @@ def test_keys_of_the_package_are_those_it_was_verified_with(once: Packed, tmp_pa
     with opened(tmp_path / "evidence.zip") as files:
         assert {f"keys/{once.sealed.key.id}.pem", f"keys/{other.id}.pem"} < set(files.names())
         assert seal.sums([]) == b""
-
-
-# What stands with a line
-
-
-def test_what_stands_with_a_line_says_all_that_is_known_of_it(tmp_path: Path) -> None:
-    world = World([{"id": "a", "closed": True}, {"id": "b", "closed": False}], pages=2)
-    world.errors["boxes page 2"] = Failure("denied", "no")
-    run = toy.audit(world, tmp_path, claim("c", LOCKED)).run
-    lines = (run / "evidence" / "s.main.jsonl").read_bytes().splitlines()
-    opened_by, who, first, second, _, _, closed = (dict(facts(line)) for line in lines)
-    assert opened_by == {"Task": "s.main", "By": "auditor/0.1.0", "Begun": "2026-11-23 12:00:02.000000 UTC"}
-    assert who["Asked"] == "who()"
-    assert first == {
-        "Asked": "boxes()",
-        "Of": "s (read)",
-        "When": "2026-11-23 12:00:05.000000 UTC to 2026-11-23 12:00:06.000000 UTC",
-        "Its own clock": "2026-11-23 12:00:06.000000 UTC",
-        "Attempts": "2026-11-23 12:00:05.000000 UTC status 200",
-        "Outcome": "ok",
-        "Page": "1, more follow, 1 item",
-        "On the wire": "no digest of what came",
-        "Left out": "nothing",
-    }
-    assert (second["Outcome"], second["Page"]) == ("error: denied: no", "2, the last")
-    assert closed["Task"].startswith("not carried out to its end: t: population incomplete: boxes(): denied: no")
-    answered = answer({"x": 1}).replace(
-        b'"n":7', b'"n":7,"target":"t","operation":"o","params":{"a":1},"effect":"probe"'
-    )
-    stamped = answered.replace(
-        b'"effect"', b'"status":"ok","started_at":"2026-01-01T00:00:00Z","ended_at":"2026-01-01T00:00:00Z",'
-        b'"raw_sha256":"ab","redacted":["/x"],"effect"'
-    )  # fmt: skip
-    told = dict(facts(stamped))
-    assert (told["Asked"], told["Of"]) == ("o(a=1)", "t (probe)")
-    assert (told["On the wire"], told["Left out"]) == ("SHA-256 ab", "/x")
-    assert facts(b"{") == facts(answer({})) == facts(b'{"kind":"subject","n":1}') == []
