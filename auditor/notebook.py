@@ -106,8 +106,7 @@ class Recorder:
         self, key: bytes, target: str, operation: Operation, params: Mapping[str, Any], reply: Reply, index: int
     ) -> None:
         body, masked, pseudonymised = self._redactor.keep(reply.body)
-        dropped = (pointer_join("", *map(self._redactor.text, pointer_tokens(one))) for one in reply.redacted)
-        redacted = tuple(sorted({*dropped, *masked}))
+        redacted = tuple(sorted({*map(self._pointer, reply.redacted), *masked}))
         error = reply.error and Failure(*map(self._in_a_line, (reply.error.code, reply.error.message)))
         is_raw = not redacted and not pseudonymised and (reply.error is None or self._is_clean(reply.error))
         listed = operation.items and reply.status == "ok"
@@ -137,6 +136,10 @@ class Recorder:
     def _in_a_line(self, text: str) -> str:
         """Return what a system said as it may be kept; cut only now, lest a secret be cut and its rest not known."""
         return textwrap.shorten(self._redactor.text(text)[: 10 * LONGEST_MESSAGE], LONGEST_MESSAGE, placeholder=" …")
+
+    def _pointer(self, pointer: str) -> str:
+        """Return a pointer with the names that were kept, in whichever way they stand in it."""
+        return pointer_join("", *map(self._redactor.text, pointer_tokens(self._redactor.text(pointer))))
 
     def _is_clean(self, error: Failure) -> bool:
         return self._redactor.text(error.code) == error.code and self._redactor.text(error.message) == error.message

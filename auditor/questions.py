@@ -170,7 +170,8 @@ class SourceType(msgspec.Struct, frozen=True, kw_only=True):
     `shards`. `denied` are how the codes of failures begin that mean a missing permission, `troubles` those that mean
     something else than the words that all sources share, and `grants` how to give what is needed, by the name of a
     format (`auditor permissions --format`), the most usual one first. `example` are the settings that a new
-    auditor.yaml begins with, beside those that are required.
+    auditor.yaml begins with, beside those that are required. `ambient` are environment variables whose secrets are used
+    though no settings refer to them.
     """
 
     name: str
@@ -188,6 +189,7 @@ class SourceType(msgspec.Struct, frozen=True, kw_only=True):
     troubles: Mapping[Trouble, tuple[str, ...]] = MappingProxyType({})
     grants: Mapping[str, Grant] = MappingProxyType({})
     example: Mapping[str, JSON] = {}
+    ambient: tuple[str, ...] = ()
 
 
 class Need(msgspec.Struct, frozen=True, kw_only=True):

@@ -58,7 +58,7 @@ def base64_forms(secret: str) -> Iterator[str]:
 
 
 def text_forms(secret: str) -> Iterator[str]:
-    """Yield the secret as serialisers write it: JSON with and without escapes, XML, and Python's repr."""
+    """Yield the secret as serialisers write it: JSON, XML, Python's repr, and names in certificates (RFC 4514)."""
     for ascii_only in (True, False):
         escaped = json.dumps(secret, ensure_ascii=ascii_only)[1:-1]
         yield escaped
@@ -66,6 +66,8 @@ def text_forms(secret: str) -> Iterator[str]:
     for quote in (True, False):
         yield html.escape(secret, quote=quote)
     yield html.escape(secret).replace("&#x27;", "&apos;")
+    for special in (r'([,+"\\<>;])', r'([,+"\\<>;=])'):
+        yield re.sub(special, r"\\\1", secret)
     yield repr(secret)[1:-1]
     yield ascii(secret)[1:-1]
     yield repr(_octets(secret))[2:-1]
@@ -76,17 +78,15 @@ def encoded_octets(text: str) -> bytes | None:
 
     What is short is no more than any word.
     """
-    if len(text) < SHORTEST_ENCODED or not text[:SHORTEST_ENCODED].isascii():
+    if len(text) < SHORTEST_ENCODED or not _BASE64.fullmatch(text):  # whose alphabet holds that of hexadecimal
         return None
+    if _HEXADECIMAL.fullmatch(text):
+        return bytes.fromhex(text)
     try:
-        if _HEXADECIMAL.fullmatch(text):
-            return bytes.fromhex(text)
-        if _BASE64.fullmatch(text):
-            standard = text.rstrip("=").replace("-", "+").replace("_", "/")
-            return base64.b64decode(standard + "=" * (-len(standard) % 4))
+        standard = text.rstrip("=").replace("-", "+").replace("_", "/")
+        return base64.b64decode(standard + "=" * (-len(standard) % 4))
     except binascii.Error:
-        pass
-    return None
+        return None
 
 
 def _octets(secret: str) -> bytes:
@@ -189,14 +189,14 @@ class Redactor:
 
     def keep(self, body: JSON) -> Kept:
         """Return the body as it may be kept, and what was changed in it."""
-        changes = _Changes([], [])
+        changes = _Changes([], [], {})
         return Kept(self._scrub(body, "", changes), tuple(changes.redacted), tuple(changes.pseudonymised))
 
     def _scrub(self, value: JSON, pointer: str, changes: _Changes) -> JSON:
         if isinstance(value, Mapping):
             return self._scrub_members(value, pointer, changes)
         if isinstance(value, list | tuple):
-            return [self._scrub(item, pointer_join(pointer, index), changes) for index, item in enumerate(value)]
+            return [self._scrub(item, f"{pointer}/{index}", changes) for index, item in enumerate(value)]
         if not isinstance(value, str | int | float) or isinstance(value, bool):
             return value
         text = value if isinstance(value, str) else json.dumps(value)  # a secret of digits may come as a number
@@ -208,10 +208,8 @@ class Redactor:
 
         Bytes in base64 or hexadecimal cannot be changed in part, and still be what they were: they are masked whole.
         """
-        masked = self._mask(text)
-        raw = encoded_octets(masked)
-        if raw is not None and self._is_to_be_hidden(raw):
-            masked = MASK
+        raw = encoded_octets(text)
+        masked = MASK if raw is not None and self._is_to_be_hidden(raw) else self._mask(text)
         if masked != text:
             changes.redacted.append(pointer)
         if self._pseudonyms is None:
@@ -227,20 +225,43 @@ class Redactor:
 
     def _scrub_members(self, members: Mapping[str, Any], pointer: str, changes: _Changes) -> dict[str, JSON]:
         """Change names as well; two that become the same are told apart, for nothing may be lost."""
-        of_names = _Changes([], [])
-        names = {name: self._note(name, pointer, of_names) for name in members}
-        changes.redacted.extend(of_names.redacted[:1])
-        changes.pseudonymised.extend(of_names.pseudonymised[:1])
+        names = {name: changes.names.get(name) or self._name(name, changes) for name in members}
+        if any(one.redacted for one in names.values()):
+            changes.redacted.append(pointer)
+        if any(one.pseudonymised for one in names.values()):
+            changes.pseudonymised.append(pointer)
         result: dict[str, JSON] = {}
         for name, value in members.items():
-            kept, count = names[name], 1
+            one = names[name]
+            kept, token, count = one.kept, one.token, 1
             while kept in result or (kept != name and kept in members):
                 count += 1
-                kept = f"{names[name]} ({count})"
-            result[kept] = self._scrub(value, pointer_join(pointer, kept), changes)
+                kept = f"{one.kept} ({count})"
+                token = pointer_join("", kept)
+            result[kept] = self._scrub(value, pointer + token, changes)
         return result
+
+    def _name(self, name: str, changes: _Changes) -> _Name:
+        """Look at a name once, however many objects of a body have it."""
+        of_name = _Changes([], [], {})
+        kept = self._note(name, "", of_name)
+        one = _Name(kept, pointer_join("", kept), bool(of_name.redacted), bool(of_name.pseudonymised))
+        changes.names[name] = one
+        return one
+
+
+class _Name(NamedTuple):
+    """A member's name as it is kept, the same as part of a pointer, and how it was changed."""
+
+    kept: str
+    token: str
+    redacted: bool
+    pseudonymised: bool
 
 
 class _Changes(NamedTuple):
+    """What was changed in a body so far, and the names that were looked at."""
+
     redacted: list[str]
     pseudonymised: list[str]
+    names: dict[str, _Name]

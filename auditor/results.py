@@ -256,11 +256,27 @@ class PreviousRun(msgspec.Struct, frozen=True):
     manifest_sha256: str
 
 
+class TimeStamp(msgspec.Struct, frozen=True, kw_only=True):
+    """When a time-stamp authority saw the evidence statement, and which one; or why none did (`error`)."""
+
+    at: dt.datetime | None = None
+    authority: str = ""
+    error: str = ""
+
+    @property
+    def words(self) -> str:
+        """All of it in one line."""
+        if self.at is None:
+            return f"no time stamp: {self.error}"
+        return f"time-stamped {self.at:%Y-%m-%d %H:%M:%S} UTC by {self.authority}"
+
+
 class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
     """The head of a report: what was run, when, and over what.
 
-    `privacy` says whether e-mail addresses are pseudonyms. `what_if` says how the judging differs from the run's own
-    (other policies, another date): then these are no results of the run.
+    `timestamp` is None where no time-stamp authority was to be asked. `privacy` says whether e-mail addresses are
+    pseudonyms. `what_if` says how the judging differs from the run's own (other policies, another date): then these are
+    no results of the run.
     """
 
     id: str
@@ -274,6 +290,7 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
     evidence_sha256: str
     previous_run: PreviousRun | None
     scope: tuple[ScopeItem, ...]
+    timestamp: TimeStamp | None = None
     privacy: Privacy = "plain"
     what_if: str = ""
     disclaimer: str = DISCLAIMER

@@ -52,7 +52,7 @@ class Context:
     patient: bool = True
 
 
-def find_secrets(settings: Settings, redactor: Redactor) -> Keeper:
+def find_secrets(settings: Settings, sources: Mapping[str, SourceType], redactor: Redactor) -> Keeper:
     """Return who finds the secrets of auditor.yaml. All are concealed from now on, and addresses where so it says.
 
     `UsageError` where the key of pseudonyms cannot be had, or is too short to be one.
@@ -61,6 +61,7 @@ def find_secrets(settings: Settings, redactor: Redactor) -> Keeper:
     keeper.conceal("auditor.yaml", secret_refs((settings.seal, settings.pseudonym_key)))
     for target in settings.targets:
         keeper.conceal(target.id, secret_refs(target.settings))
+        keeper.conceal_variables(sources[target.type].ambient)
     if settings.pseudonym_key is not None:
         try:
             key = keeper.get(settings.pseudonym_key).encode("utf-8", "surrogateescape")

@@ -14,15 +14,18 @@ from typing import NoReturn
 
 import msgspec
 
-from auditor import contents, envelope, seal
+from auditor import contents, envelope, seal, timestamps
 from auditor.contents import Contents, Directory
 from auditor.evidence import FOLDER, changed_line
 from auditor.keys import KeyRing, PublicKey
 from auditor.model import EvidenceError
 from auditor.seal import EvidenceStatement, ManifestStatement, Scope, Statement, Subject
+from auditor.timestamps import Stamped
 
 READERS = 4
 UNSIGNED = "is not signed: anybody could have made or changed it (to read it nevertheless: --allow-unsigned)"
+NO_STAMP = "no time-stamp authority says when this was; its dates rest on the clock of the machine that made it"
+UNHELD = "the key file names no time-stamp authority to hold that against (auditor keys authority FILE)"
 NO_KEYS = "is signed, and no key file was given to hold its signature against (--keys FILE)"
 
 
@@ -46,12 +49,27 @@ class DoesNotVerify(EvidenceError):
 
 
 class Verified(msgspec.Struct, frozen=True, kw_only=True):
-    """A run that is what was sealed. `key` is the one that signed it (None: nobody did)."""
+    """A run that is what was sealed. `key` is the one that signed it (None: nobody did).
+
+    `stamped` is the time stamp on its evidence, held against the authorities that count; None where there is none, or
+    nothing to hold it against: `not_stamped` says which.
+    """
 
     scope: Scope
     finished: seal.Finished
     manifest_sha256: str
     key: PublicKey | None
+    stamped: Stamped | None = None
+
+    @property
+    def not_stamped(self) -> str:
+        """Why the date of the run rests on nobody else's word; "" where it does."""
+        said = self.finished.timestamp
+        if self.stamped is not None:
+            return ""
+        if said is None:
+            return NO_STAMP
+        return f"{said.words}; {UNHELD}" if said.at else said.words
 
     @property
     def run(self) -> str:
@@ -78,7 +96,8 @@ def verify_run(run: Contents, keys: KeyRing | None, *, allow_unsigned: bool = Fa
     digests are compared, which whoever changed a file could have made anew.
     """
     statements = _statements(run, keys, allow_unsigned=allow_unsigned)
-    flaws = [*_said(run, statements), *compare(run, statements.manifest.subject)]
+    stamped, doubts = _stamp(run, statements, keys)
+    flaws = [*_said(run, statements), *doubts, *compare(run, statements.manifest.subject)]
     if flaws:
         raise DoesNotVerify(sorted(set(flaws)))
     return Verified(
@@ -86,7 +105,14 @@ def verify_run(run: Contents, keys: KeyRing | None, *, allow_unsigned: bool = Fa
         finished=statements.manifest.predicate,
         manifest_sha256=statements.manifest_sha256,
         key=statements.key,
+        stamped=stamped,
     )
+
+
+def require_timestamps(runs: Sequence[Verified]) -> None:
+    """Raise `DoesNotVerify` unless a time-stamp authority that counts says of each run when it was."""
+    if flaws := [Flaw(f"{one.run}/{seal.STAMP}", 0, one.not_stamped) for one in runs if one.stamped is None]:
+        raise DoesNotVerify(flaws)
 
 
 def compare_digests(run: Contents) -> None:
@@ -210,6 +236,30 @@ def _dates(key: PublicKey | None, scope: Scope, finished: seal.Finished) -> Iter
             valid = f"from {key.valid_from:%Y-%m-%d %H:%M:%S}{until} UTC"
             yield Flaw(seal.MANIFEST, 0, f"is of {at:%Y-%m-%d %H:%M:%S} UTC; its key {key.id} was valid {valid}")
             return
+
+
+def _stamp(run: Contents, statements: _Statements, keys: KeyRing | None) -> tuple[Stamped | None, list[Flaw]]:
+    """Return the time stamp that the manifest statement tells of, and what speaks against it.
+
+    It lies between the end of collection and the end of the run, as far as clocks go, and the key was valid at both: so
+    it was at the time that is stamped.
+    """
+    scope, finished = statements.evidence.predicate, statements.manifest.predicate
+    said = finished.timestamp
+    there = any(subject.name == seal.STAMP for subject in statements.manifest.subject)
+    if there is not (said is not None and said.at is not None):
+        return None, [Flaw(seal.MANIFEST, 0, "lists a time stamp and tells of none, or the other way round")]
+    if not there or keys is None or not keys.timestamp_authorities:
+        return None, []
+    try:
+        tsr, data = contents.read(run, seal.STAMP), contents.read(run, seal.EVIDENCE)
+        stamped = timestamps.check(tsr, data, keys.timestamp_authorities)
+        timestamps.check_time(stamped.at, scope.as_of, finished.finished_at)
+    except EvidenceError as error:
+        return None, [Flaw(seal.STAMP, 0, str(error).removeprefix(f"{seal.STAMP}: "))]
+    if said is not None and (said.at, said.authority) != (stamped.at, stamped.authority):
+        return None, [Flaw(seal.MANIFEST, 0, "tells of another time stamp than the one that is there")]
+    return stamped, []
 
 
 def compare(

@@ -37,6 +37,7 @@ from auditor.questions import (
 from auditor.redact import Redactor
 from auditor.reports import json as json_report
 from auditor.results import Finding, Head
+from auditor.sources.timestamp_authority import Authority
 from auditor.stored import StoredRun
 
 NOW = dt.datetime(2026, 11, 23, 12, 0, tzinfo=dt.UTC)
@@ -297,6 +298,7 @@ def audit(
     selection: Any = None,
     waivers: Any = (),
     key: SigningKey | None = None,
+    authority: Authority | None = None,
     more: Mapping[str, Any] = MappingProxyType({}),
     **target: Any,
 ) -> Result:
@@ -326,6 +328,7 @@ def audit(
         formats=("json",),
         redactor=Redactor(),
         key=key,
+        authority=authority,
         clock=world.tick,
     )
     with ThreadPoolExecutor(1) as pool:

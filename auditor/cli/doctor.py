@@ -60,7 +60,7 @@ def command(config: Path, policies: Path, verbose: int, no_color: bool, **select
     loaded, pack, planned = inputs.plan_of(config, policies, selected, checks, sources)
     redactor = Redactor()
     logs.set_up(verbose, redactor, None)
-    keeper = find_secrets(loaded, redactor)
+    keeper = find_secrets(loaded, sources, redactor)
     cancelled = threading.Event()
     context = Context(
         run=Path(),

@@ -80,6 +80,7 @@ def audit(
     options.make_folder(output)
     redactor = Redactor()
     key = inputs.signing_key(loaded, redactor.conceal, utcnow())
+    authority = inputs.time_stamp_authority(loaded)
     logs.set_up(verbose, redactor, output / "auditor.log")
     color = options.wants_color(no_color=no_color)
     previous = earlier.find(output, loaded.organization) if since == "the last run" else since
@@ -93,6 +94,7 @@ def audit(
             formats=chosen,
             redactor=redactor,
             key=key,
+            authority=authority,
             progress=progress,
         )
         try:
@@ -104,7 +106,7 @@ def audit(
     console = screen.console(color=color)
     with workflow_commands.paused():
         screen.show_claims(console, head)
-        screen.show_seal(console, head.run.sequence, key.id if key else "")
+        screen.show_seal(console, head.run, key.id if key else "")
         screen.show_files(console, [run / found.reports[name].filename for name in chosen])
     workflow_commands.show(head, pack)
     workflow_commands.set_outputs(head, run)

@@ -23,12 +23,16 @@ if TYPE_CHECKING:
 @options.keys
 @options.allow_unsigned
 @click.option("--since", type=click.IntRange(1), default=1, metavar="N", help="Runs before number N were moved away.")
+@click.option(
+    "--require-timestamp", is_flag=True, help="Refuse runs that no time-stamp authority of the key file says when of."
+)
 @click.option("--head", default="", metavar="HEAD", help="A chain head sent away earlier: it must still be there.")
 def command(
     path: Path,
     keys_file: Path | None,
     allow_unsigned: bool,  # noqa: FBT001 - click passes flags so
     since: int,
+    require_timestamp: bool,  # noqa: FBT001 - as above
     head: str,
 ) -> int:
     """Verify a run, a folder of runs and that none was taken out of their chain, or a package.
@@ -38,6 +42,7 @@ def command(
     """
     from auditor.packaging.opening import IS_A_RUN, opened
     from auditor.packaging.statement import is_package
+    from auditor.verify import require_timestamps
 
     if not path.exists():
         raise click.BadParameter(f"{path} does not exist; {IS_A_RUN}", param_hint="PATH")
@@ -47,6 +52,8 @@ def command(
             found = _package(files, ring, head, allow_unsigned=allow_unsigned)
         else:
             found = _runs(path, ring, head, since, allow_unsigned=allow_unsigned)
+    if require_timestamp:
+        require_timestamps(found)
     for one in found:
         click.echo(_in_words(one))
     if len(found) > 1 and not path.is_file():
@@ -85,4 +92,6 @@ def _package(files: Contents, ring: KeyRing | None, head: str, *, allow_unsigned
 
 def _in_words(one: Verified) -> str:
     signed = f"signed by key {one.key.id}" if one.key else "UNSIGNED: anybody could have made or changed it"
-    return f"{one.run}: verifies, number {one.scope.sequence}, {signed}"
+    said = one.finished.timestamp
+    stamped = f", {said.words if one.stamped else one.not_stamped}" if said else ""
+    return f"{one.run}: verifies, number {one.scope.sequence}, {signed}{stamped}"

@@ -36,4 +36,5 @@ SOURCE = SourceType(
     denied=DENIED,
     troubles=TROUBLES,
     grants={"aws": write_policy, "terraform": write_terraform},
+    ambient=("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_CONTAINER_AUTHORIZATION_TOKEN"),
 )
