@@ -53,7 +53,8 @@ class AnswerLine(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", ta
     """One answer, or one page of it, as it came back: question, times, attempts, body, digest of the raw bytes.
 
     `redacted` are the pointers of what was masked and cannot be read, `pseudonymised` those of texts in which e-mail
-    addresses became pseudonyms, and which can. With either, the digest is left out.
+    addresses became pseudonyms, and which can; `dropped` those of members that hold nothing but a secret and were left
+    out. With any of them the digest is left out, too.
     """
 
     n: int
@@ -72,6 +73,7 @@ class AnswerLine(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", ta
     error: Failure | None = None
     raw_sha256: str = ""
     redacted: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
     pseudonymised: tuple[str, ...] = ()
     body: JSON = None
 

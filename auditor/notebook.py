@@ -108,7 +108,8 @@ class Recorder:
         body, masked, pseudonymised = self._redactor.keep(reply.body)
         redacted = tuple(sorted({*map(self._pointer, reply.redacted), *masked}))
         error = reply.error and Failure(*map(self._in_a_line, (reply.error.code, reply.error.message)))
-        is_raw = not redacted and not pseudonymised and (reply.error is None or self._is_clean(reply.error))
+        is_whole = not (redacted or reply.dropped or pseudonymised)
+        is_raw = is_whole and (reply.error is None or self._is_clean(reply.error))
         listed = operation.items and reply.status == "ok"
         line = AnswerLine(
             n=self._segment.next_line,
@@ -128,6 +129,7 @@ class Recorder:
             error=error,
             raw_sha256=reply.raw_sha256 if is_raw else "",
             redacted=redacted,
+            dropped=tuple(map(self._pointer, reply.dropped)),
             pseudonymised=pseudonymised,
             body=body,
         )

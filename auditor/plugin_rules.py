@@ -121,8 +121,9 @@ def _of_source(source: Any) -> Iterator[str]:
         yield "shards: must be a function, for fan_out is set"
     if not isinstance(source.parallel_questions, int) or source.parallel_questions < 1:
         yield "parallel_questions: must be a whole number, at least 1"
-    if not _are_texts(source.denied):
-        yield "denied: must be a tuple of texts"
+    for name in ("where", "denied"):
+        if not _are_texts(getattr(source, name)):
+            yield f"{name}: must be a tuple of texts"
     if not isinstance(source.grants, Mapping) or not all(map(callable, source.grants.values())):
         yield "grants: must map names of formats to functions"
 

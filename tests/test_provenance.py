@@ -17,6 +17,7 @@ from auditor.model import Citation, EvidenceError
 from auditor.notices import FACTS
 from auditor.provenance import Origin
 from auditor.questions import Failure
+from auditor.redact import MASK
 from auditor.reports.evidence import REPORT
 from auditor.results import EvidenceItem, ScopeItem
 from auditor.stored import StoredRun
@@ -27,6 +28,7 @@ from tests.world_runs import Audited, audited
 
 LOCKED: dict[str, Any] = {"id": "t", "check": "boxes-locked"}
 EVERYWHERE: dict[str, Any] = {"id": "e", "check": "boxes-locked-everywhere"}
+WHO = "p-0123456789abcdef0123@pseudonym.invalid"
 DENIED = Failure("AccessDenied", "you may not")
 BOXES = [{"id": f"b{number}", "closed": True} for number in range(4)]
 
@@ -36,7 +38,7 @@ def stored(made: Result, world: World) -> StoredRun:
 
 
 def facts(made: Result, world: World, operation: str) -> list[dict[str, str]]:
-    return [dict(item.facts) for item in stored(made, world).items() if item.facts["Question"].startswith(operation)]
+    return [dict(item.facts) for item in stored(made, world).items() if item.facts["Operation"] == operation]
 
 
 def test_every_answer_says_all_of_it(tmp_path: Path) -> None:
@@ -49,33 +51,40 @@ def test_every_answer_says_all_of_it(tmp_path: Path) -> None:
         "Account": "owner me",
         "Asked as": "whoever comes in",
         "Asked by": f"auditor/{made.head.run.tool.version}",
-        "Question": "boxes(), which only reads",
+        "Operation": "boxes",
+        "Parameters": "none",
+        "Effect": "read: changes nothing",
         "Answer": "ok",
         "Asked at": first["Asked at"],
+        "Answered at": first["Answered at"],
         "System's clock": first["System's clock"],
         "Page": "1 of 2",
-        "Items": "2",
+        "Items": "2, of 4 on all pages",
         "Attempts": first["Attempts"],
         "Scope declared": "s: all of it; owner me, only []",
         "Scope reached": "s.main: read to its end",
-        "SHA-256 on the wire": "none: no answer came as bytes",
+        "SHA-256 on the wire": "none: nothing came, or not as bytes",
         "SHA-256 of the line": hashlib.sha256(line).hexdigest(),
         "Redacted": "nothing",
         "Pseudonyms": "none",
     }
-    assert first["Asked at"].startswith("2026-11-23 12:00:0")
-    assert " UTC, answered at 2026-11-23 12:00:0" in first["Asked at"]
-    assert first["Attempts"].endswith("UTC, status 200")
-    assert (second["Page"], second["Items"]) == ("2 of 2", "2")
+    asked = msgspec.json.decode(line, type=AnswerLine)
+    assert first["Asked at"] == f"{asked.started_at:%Y-%m-%d %H:%M:%S}.000 UTC"
+    assert first["Answered at"] == first["System's clock"] == f"{asked.ended_at:%Y-%m-%d %H:%M:%S}.000 UTC"
+    assert first["Asked at"] < first["Answered at"]
+    assert first["Attempts"] == f"1: {first['Asked at']}, status 200"
+    assert (second["Page"], second["Items"]) == ("2 of 2", "2, of 4 on all pages")
 
 
 def test_a_list_that_was_not_read_to_its_end_says_so(tmp_path: Path) -> None:
     world = World(BOXES, pages=2, errors={"boxes page 2": DENIED})
     made = audit(world, tmp_path, claim("c", LOCKED))
     first, second = facts(made, world, "boxes")
-    assert (first["Page"], second["Page"]) == ("1 of 2, and the list goes on", "2 of 2, and the list goes on")
+    cut = "of at least 2: the list was not read to its end"
+    assert (first["Page"], second["Page"]) == (f"1 {cut}", f"2 {cut}")
     assert second["Answer"] == "error: AccessDenied: you may not"
-    assert second["Items"] == "no list"
+    assert first["Items"] == "2, of at least 2 on all pages"
+    assert second["Items"] == "none that can be counted, of at least 2 on all pages"
     assert "not read to its end: t: population incomplete" in first["Scope reached"]
 
 
@@ -84,7 +93,11 @@ def test_who_was_not_told_is_not_proved(tmp_path: Path) -> None:
     made = audit(world, tmp_path, claim("c", LOCKED))
     for item in stored(made, world).items():
         assert item.facts["Asked as"] == "not proved: who(): AccessDenied: you may not"
-        assert item.facts["Account"] == "as declared: owner me, only []"
+        assert item.facts["System"] == "shelf, as declared"
+        assert item.facts["Account"] == "not proved; as declared: owner me, only []"
+    (asked,) = facts(made, world, "boxes")
+    assert asked["Attempts"] == "none: the answer says why"
+    assert "not asked, because who asks is not proved" in asked["Answer"]
 
 
 def test_who_else_answered_is_told_as_it_says(tmp_path: Path) -> None:
@@ -117,8 +130,13 @@ def test_what_was_concealed_is_named_and_has_no_digest(tmp_path: Path) -> None:
     rows = path.read_bytes().splitlines(keepends=True)
     line = msgspec.json.decode(rows[2], type=AnswerLine)
     for changes, wanted in (
+        ({}, ("none: nothing came", "nothing", "none")),
         ({"raw_sha256": "ab"}, ("ab", "nothing", "none")),
-        ({"redacted": ("/a", "")}, ("not kept: the bytes held something", "/a, all of it", "none")),
+        ({"redacted": ("/a", "")}, ("not kept: the bytes held something", "/a masked; all of it masked", "none")),
+        ({"dropped": ("/b",)}, ("not kept: the bytes held something", "/b left out", "none")),
+        ({"params": {"as": MASK}}, ("not kept: the bytes held something", "parts of the parameters masked", "none")),
+        ({"params": {"as": WHO}}, ("none: nothing came", "nothing", "in the parameters")),
+        ({"error": Failure("x", MASK)}, ("not kept: the bytes held something", "parts of the failure masked", "none")),
         ({"pseudonymised": ("/b",)}, ("not kept: the bytes held something", "nothing", "/b")),
     ):
         rows[2] = msgspec.json.encode(msgspec.structs.replace(line, **changes)) + b"\n"

@@ -48,8 +48,10 @@ OUTCOMES = (Outcome.FAIL, Outcome.ERROR, Outcome.MANUAL, Outcome.PASS, Outcome.N
 """The order in which a reader wants them; blocks name an outcome by its place here."""
 EXCEPTIONS = OUTCOMES[:3]
 CLICKABLE = re.compile(r"https?://[!-~]+", re.IGNORECASE)
-Origin = Callable[[Citation], tuple[str, ...]]
-"""Gives where the cited answer comes from, fact by fact; nothing where the line is no answer."""
+Origins = Callable[[Citation], Iterable[tuple[int, tuple[str, ...]]]]
+"""Gives the cited lines, and fact by fact where the answer on each comes from; no facts where it is no answer."""
+FIRST_ORIGINS = 3
+"""Lines of a citation whose origin is told, beside the last: a list may have 10,000 pages."""
 Quote = Callable[[Citation], "tuple[bytes, int] | None"]
 """Gives the beginning of a cited value as indented JSON, and the bytes of the whole; None where there is none."""
 ACTIVE = re.compile("[<\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
@@ -189,6 +191,17 @@ class _Once:
         return value
 
 
+class _InBlock:
+    """What a block of details writes out once: texts, the origins of lines, and each fact in these."""
+
+    def __init__(self) -> None:
+        self.texts, self._lines, self._facts = _Once(), _Once(), _Once()
+
+    def origin(self, line: int, facts: tuple[str, ...]) -> Hashable | int | list[Any]:
+        place = self._lines.put((line, facts))
+        return place if isinstance(place, int) else [line, *map(self._facts.put, facts)]
+
+
 class _Block:
     """A growing block of JSON; `first` is the place of its first entry among all findings."""
 
@@ -235,18 +248,18 @@ def _rows(findings: Iterable[Finding]) -> Iterator[str]:
 
 def _details(run: RunView) -> Iterator[str]:
     """Yield what opening a finding shows, in blocks that can be read one at a time."""
-    block, in_block = _Block("details"), _Once()
-    quote, origin = _quoting(run), _origins(run)
+    block, in_block = _Block("details"), _InBlock()
+    quote, origins = _quoting(run), _origins(run)
     passes: Counter[tuple[str, str]] = Counter()
     for finding in run.findings():
         is_quoted = True
         if finding.outcome is Outcome.PASS:
             passes[finding.claim, finding.test] += 1
             is_quoted = passes[finding.claim, finding.test] <= QUOTED_PASSES
-        block.add(_detail(finding, in_block, quote if is_quoted else None, origin))
+        block.add(_detail(finding, in_block, quote if is_quoted else None, origins))
         if block.is_full:
             yield block.take()
-            in_block = _Once()
+            in_block = _InBlock()
     yield block.take()
 
 
@@ -273,33 +286,37 @@ def _row(finding: Finding, contexts: _Once, messages: _Once) -> list[Any]:
     ]
 
 
-def _detail(finding: Finding, in_block: _Once, quote: Quote | None, origin: Origin) -> list[Any]:
+def _detail(finding: Finding, in_block: _InBlock, quote: Quote | None, origins: Origins) -> list[Any]:
     """Return advice, citations and waiver.
 
-    A citation is file, first line, last line and pointer; where it is quoted, also where the answer comes from, the
-    quote and the size of what was cut.
+    A citation is file, first line, last line and pointer; where it is quoted, also where the answers on its lines come
+    from, the quote and the size of what was cut.
     """
-    places = [
-        [in_block.put(cite.file), *cite.lines, cite.pointer, *([in_block.put(origin(cite))] if quote else [])]
-        for cite in finding.evidence
-    ]
+    places: list[list[Any]] = [[in_block.texts.put(cite.file), *cite.lines, cite.pointer] for cite in finding.evidence]
     if quote is not None:
+        for place, cite in zip(places, finding.evidence, strict=True):
+            place.append([in_block.origin(*origin) for origin in origins(cite)])
         quotes = [quote(cite) for cite in finding.evidence]
         shares = _shares([len(found[0]) if found else 0 for found in quotes], QUOTE_BYTES)
         for place, found, share in zip(places, quotes, shares, strict=True):
             place.append(found[0][:share].decode(errors="ignore") if found else None)
             if found and share < found[1]:
                 place.append(found[1])
-    return [in_block.put(finding.advice), places, *([finding.waiver] if finding.waiver else [])]
+    return [in_block.texts.put(finding.advice), places, *([finding.waiver] if finding.waiver else [])]
 
 
-def _origins(run: RunView) -> Origin:
+def _origins(run: RunView) -> Origins:
     @lru_cache(maxsize=64)  # neighbours cite the same listing or key
     def of_line(file: str, line: int) -> tuple[str, ...]:
         facts = run.provenance(Citation(file, (line, line)))
         return tuple(facts.get(name, "") for name in FACTS) if facts else ()
 
-    return lambda cite: of_line(cite.file, cite.lines[0])
+    def origins(cite: Citation) -> Iterator[tuple[int, tuple[str, ...]]]:
+        first, last = cite.lines
+        shown = [*range(first, min(first + FIRST_ORIGINS, last)), last]
+        return ((line, of_line(cite.file, line)) for line in shown)
+
+    return origins
 
 
 def _quoting(run: RunView) -> Quote:

@@ -242,6 +242,7 @@ SOURCE = SourceType(
     operations=OPERATIONS,
     declare=declare,
     open=lambda target, opening: closing(GithubConnection(target, opening)),
+    where=("/base_url",),
     identity="membership",
     identified=identified,
     contradiction=contradiction,

@@ -20,7 +20,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from auditor.answers import Answer
+from auditor.answers import Answer, pointer_join
 from auditor.conversion import convert
 from auditor.model import JSON
 from auditor.questions import (
@@ -242,21 +242,22 @@ class HerokuConnection:
     def _page(self, operation: HerokuOperation, url: str, wanted: str, seen: set[str]) -> tuple[Reply, str | None]:
         """Return one page, and the range of the next; `seen` are those that were asked for."""
         following: list[str] = []
-        secrets: list[str] = []
+        dropped: list[str] = []
 
         def read(received: Received) -> JSON:
             body = _read(operation, received)
             if not operation.items:
                 return body
             following.extend(_next_range(received, seen))
-            secrets.extend(item.pop(operation.dropped) for item in body if operation.dropped in item)
+            for index, item in enumerate(body):
+                if operation.dropped in item:
+                    del item[operation.dropped]
+                    dropped.append(pointer_join("/items", index, operation.dropped))
             return {"items": body}
 
         version = "3." + operation.variant if operation.variant else "3"
         headers = {"Accept": f"application/vnd.heroku+json; version={version}"} | ({"Range": wanted} if wanted else {})
-        reply = self._https.ask(url, read, headers=headers).reply
-        if secrets:
-            reply = msgspec.structs.replace(reply, raw_sha256="")
+        reply = msgspec.structs.replace(self._https.ask(url, read, headers=headers).reply, dropped=tuple(dropped))
         return (msgspec.structs.replace(reply, last=False), following[0]) if following else (reply, None)
 
 
@@ -338,11 +339,11 @@ def declare(target: HerokuTarget) -> dict[str, JSON]:
 
 def identified(declared: Answer, identity: Answer) -> Identified:
     """Say which team answered; Heroku names the asker's role in it only (Platform API, "Team")."""
-    role = identity.get("", dict).get("role")  # null for somebody who is not in the team
+    role = identity.get("", dict).get("role")  # null, or not there, for somebody who is not in the team
     return Identified(
         system=f"Heroku at {declared.get('/base_url', str)}",
         account=f"team {identity.get('/name', str)} (id {identity.get('/id', str)})",
-        asker=f"an account with the role {role} in the team; Heroku does not name it here",
+        asker=f"an account with {f'the role {role}' if role else 'no role'} in the team; Heroku does not name it here",
     )
 
 
@@ -385,6 +386,7 @@ SOURCE = SourceType(
     operations=OPERATIONS,
     declare=declare,
     open=lambda target, opening: closing(HerokuConnection(target, opening)),
+    where=("/base_url",),
     identity="team",
     identified=identified,
     contradiction=contradiction,

@@ -28,6 +28,7 @@ SOURCE = SourceType(
     operations=OPERATIONS,
     declare=declare,
     open=connect,
+    where=("/endpoint_url",),
     identity="sts.get_caller_identity",
     identified=identified,
     contradiction=contradiction,

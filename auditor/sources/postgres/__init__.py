@@ -28,6 +28,7 @@ SOURCE = SourceType(
     operations=OPERATIONS,
     declare=declare,
     open=connect,
+    where=("/endpoints/0/host", "/endpoints/0/port"),
     identity="sql.identity",
     identified=identified,
     contradiction=contradiction,

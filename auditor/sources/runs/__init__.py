@@ -24,6 +24,7 @@ SOURCE = SourceType(
     operations=OPERATIONS,
     declare=declare,
     open=_open,
+    where=("/path",),
     parallel_questions=1,  # every answer comes from the same index, which the first question builds
     denied=("denied",),
     grants={"runs": text},

@@ -41,6 +41,7 @@ WAIT_BUDGET = 300.0
 LIMITED_SECONDS = 60.0
 """How long to wait where GitLab names no time: most of its limits are for a minute."""
 OK, MOVED, TOO_MANY = 200, range(300, 400), 429
+SECRET = "invite_token"
 SCOPE = "a token with the scope read_api"
 OWNER = f"{SCOPE}, of an owner of the group"
 
@@ -152,12 +153,10 @@ class GitlabConnection:
         url: str | None = self._https.url(operation.path.format(group=self._group), query)
         while url is not None:
             pages.seen.add(url)
-            pages.following = None
+            pages.following, pages.dropped = None, ()
             reply = self._https.ask(url, pages.read).reply
             url = pages.following if reply.status == "ok" else None
-            if pages.dropped:
-                reply = msgspec.structs.replace(reply, raw_sha256="")  # of bytes that are not all kept
-            yield msgspec.structs.replace(reply, last=url is None)
+            yield msgspec.structs.replace(reply, dropped=pages.dropped, last=url is None)
 
     def close(self) -> None:
         """Close every connection."""
@@ -172,7 +171,7 @@ class _Pages:
         self._count = 0
         self.seen: set[str] = set()
         self.following: str | None = None
-        self.dropped = False
+        self.dropped: tuple[str, ...] = ()
 
     def read(self, received: Received) -> JSON:
         """Return the body that is kept; `SourceFailure` says why it is no answer."""
@@ -190,11 +189,8 @@ class _Pages:
         total = received.headers.get("x-total", "")  # left out beyond 10,000
         if self.following is None and total and total != str(self._count):
             refuse(f"the pages hold {self._count} items, but x-total says {total}")
-        return {"items": [self._without_secrets(item) for item in body]}
-
-    def _without_secrets(self, item: dict[str, JSON]) -> dict[str, JSON]:
-        self.dropped = self.dropped or "invite_token" in item
-        return {name: value for name, value in item.items() if name != "invite_token"}
+        self.dropped = tuple(f"/items/{index}/{SECRET}" for index, item in enumerate(body) if SECRET in item)
+        return {"items": [{name: value for name, value in item.items() if name != SECRET} for item in body]}
 
 
 def _refusal(operation: GitlabOperation, received: Received) -> SourceFailure:
@@ -269,6 +265,7 @@ SOURCE = SourceType(
     operations=OPERATIONS,
     declare=declare,
     open=lambda target, opening: closing(GitlabConnection(target, opening)),
+    where=("/base_url",),
     identity="group",
     identified=identified,
     contradiction=contradiction,
