@@ -37,6 +37,7 @@ from auditor.questions import (
 from auditor.redact import Redactor
 from auditor.reports import json as json_report
 from auditor.results import Finding, Head
+from auditor.sources.timestamp_authority import Authority
 from auditor.stored import StoredRun
 
 NOW = dt.datetime(2026, 11, 23, 12, 0, tzinfo=dt.UTC)
@@ -65,8 +66,8 @@ class World:
     skew: dt.timedelta = dt.timedelta(0)
 
     @cached_property
-    def locks(self) -> dict[str, bool]:
-        return {box["id"]: box["closed"] for box in self.boxes}
+    def locks(self) -> dict[Any, Any]:
+        return {box.get("id"): box.get("closed") for box in self.boxes}
 
     def tick(self) -> dt.datetime:
         self.clock += dt.timedelta(seconds=1)
@@ -297,6 +298,7 @@ def audit(
     selection: Any = None,
     waivers: Any = (),
     key: SigningKey | None = None,
+    authority: Authority | None = None,
     more: Mapping[str, Any] = MappingProxyType({}),
     **target: Any,
 ) -> Result:
@@ -326,6 +328,7 @@ def audit(
         formats=("json",),
         redactor=Redactor(),
         key=key,
+        authority=authority,
         clock=world.tick,
     )
     with ThreadPoolExecutor(1) as pool:

@@ -6,10 +6,11 @@ import datetime as dt
 import subprocess
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -22,6 +23,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from auditor.sandbox.http_server import HttpServer, reply
 
 QUERY, REPLY = "application/timestamp-query", "application/timestamp-reply"
+REAL_NAME, REAL_SUBJECT = "Clock 1", "CN=Clock 1"
 LONG_AGO, LATER = (dt.datetime(year, 1, 1, tzinfo=dt.UTC) for year in (2020, 2060))
 TST_INFO = "1.2.840.113549.1.9.16.1.4"
 SHA256 = bytes.fromhex("300d06096086480165030402010500")
@@ -61,7 +63,7 @@ class Issuer:
     ) -> x509.Certificate:
         """Write signer.crt and signer.key into a folder."""
         key = ec.generate_private_key(ec.SECP256R1())
-        issued = self.signed(_name("Clock 1"), key.public_key(), until=until, usage=usage, critical=critical)
+        issued = self.signed(_name(REAL_NAME), key.public_key(), until=until, usage=usage, critical=critical)
         (folder / "signer.crt").write_bytes(issued.public_bytes(Encoding.PEM))
         (folder / "signer.key").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
         return issued
@@ -117,10 +119,11 @@ class Signer:
         nonce: int | None = None,
         *,
         certificates: Callable[[bytes], bytes] = lambda pem: pem,
+        algorithm: bytes = SHA256,
     ) -> bytes:
         """Return a granted time stamp that says whatever is asked of it, and is signed all the same."""
         time = at if isinstance(at, str) else f"{at:%Y%m%d%H%M%S}Z"
-        imprint = der(0x30, SHA256, der(0x04, digest))
+        imprint = der(0x30, algorithm, der(0x04, digest))
         said = (der(0x02, b"\x01"), POLICY, imprint, der(0x02, b"\x4e"), der(0x18, time.encode()))
         return granted(self.sign(der(0x30, *said, integer(nonce) if nonce is not None else b""), certificates))
 
@@ -140,6 +143,11 @@ class Signer:
         return subprocess.run(
             ["openssl", *arguments], cwd=self.folder, capture_output=True, check=True, timeout=30
         ).stdout
+
+
+def pem_of(certificate: x509.Certificate) -> bytes:
+    """Return a certificate as PEM."""
+    return certificate.public_bytes(Encoding.PEM)
 
 
 def der(tag: int, *parts: bytes) -> bytes:
@@ -181,21 +189,29 @@ class Query(msgspec.Struct, frozen=True):
 
 
 class Asked(msgspec.Struct):
-    """Where the authority is, and what it was asked: path, headers and body."""
+    """Where the authority is, and what it was asked: method, path, headers and body."""
 
     url: str
-    queries: list[tuple[str, dict[str, str], bytes]]
+    queries: list[tuple[str, str, dict[str, str], bytes]]
 
 
 @contextmanager
-def authority(answer: Callable[[bytes], bytes], *, status: int = 200, kind: str = REPLY) -> Iterator[Asked]:
+def authority(
+    answer: Callable[[bytes], bytes],
+    *,
+    status: int = 200,
+    kind: str = REPLY,
+    headers: Mapping[str, str] = MappingProxyType({}),
+) -> Iterator[Asked]:
     """Serve a time-stamp authority over HTTP (RFC 3161 section 3.4)."""
     asked = Asked("", [])
 
     def serve(handler: BaseHTTPRequestHandler) -> None:
         body = handler.rfile.read(int(handler.headers.get("Content-Length", 0)))
-        asked.queries.append((handler.path, {k.lower(): v for k, v in handler.headers.items()}, body))
-        reply(handler, status, {"Content-Type": kind}, answer(body))
+        names = {name.lower(): value for name, value in handler.headers.items()}
+        asked.queries.append((handler.command, handler.path, names, body))
+        with suppress(ConnectionError):  # whoever asks may have had enough
+            reply(handler, status, {**({"Content-Type": kind} if kind else {}), **headers}, answer(body))
 
     server = HttpServer("stamps", serve, methods=("GET", "POST"))
     asked.url = f"{server.url}/tsa"

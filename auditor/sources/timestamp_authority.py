@@ -34,9 +34,9 @@ def stamp(authority: Authority, data: bytes, *, transport: Callable[..., Any] | 
     It is asked once, and for no longer than any system. `transport` stands in for the `send` of a requests adapter.
     """
     query = timestamps.query(data)
-    connection = Https(authority.url, headers=_ASKED, transport=transport)
+    connection = Https(authority.url, transport=transport)
     try:
-        asked = connection.ask(authority.url, _read, method="POST", body=query.der)
+        asked = connection.ask(authority.url, _read, method="POST", headers=_ASKED, body=query.der)
     finally:
         connection.close()
     if asked.reply.error is not None or asked.received is None:
