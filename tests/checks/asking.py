@@ -20,8 +20,9 @@ ABSENT = Answer.literal(status="absent")
 
 
 def question(operation: str, /, **params: Any) -> Question:
-    """Name one question."""
-    return operation, tuple(sorted(params.items()))
+    """Name one question; a parameter that is a structure goes by its text."""
+    named = {name: repr(part) if isinstance(part, list | dict) else part for name, part in params.items()}
+    return operation, tuple(sorted(named.items()))
 
 
 def params(check: Check, **given: JSON) -> Any:
