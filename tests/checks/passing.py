@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from auditor.answers import Answer, Listing, Record
 from auditor.checking import Check, Reconciled, Subject
 from auditor.checks import (
+    aws_config_volumes,
     aws_ebs_volume_encryption,
     aws_iam_mfa,
     aws_s3_encryption,
@@ -22,7 +23,7 @@ from auditor.checks import (
     postgres_tls,
 )
 from auditor.model import JSON
-from tests.checks.asking import InMemory, Question, params, question, require_agreement
+from tests.checks.asking import DENIED, InMemory, Question, paged, params, question, require_agreement
 from tests.checks.iam_report import ACCOUNT, account, root, user
 from tests.checks.lifecycle import EVER, NEVER, abort, expire, expire_older, filtered, rule
 from tests.checks.password_groups import ACCEPT, ARGON2, group, pbkdf2, summary
@@ -43,6 +44,23 @@ NOW = dt.datetime(2026, 11, 23, 12, tzinfo=dt.UTC)
 TARGET = question("target")
 
 
+class Recorded(InMemory):
+    """What was asked of a system and nothing else: a question that comes of a damaged answer was never asked."""
+
+    def _answer(self, operation: str, params: Mapping[str, Any]) -> Answer | Listing:
+        if question(operation, **params) in self._answers:
+            return super()._answer(operation, params)
+        return paged(None) if self.as_listing else DENIED
+
+    def ask(self, operation: str, /, **params: Any) -> Answer:
+        self.as_listing = False
+        return super().ask(operation, **params)
+
+    def listing(self, operation: str, /, **params: Any) -> Listing:
+        self.as_listing = True
+        return super().listing(operation, **params)
+
+
 class System(NamedTuple):
     """What a check meets: a body for each question, a list for a question with pages, and one for `TARGET`."""
 
@@ -54,7 +72,9 @@ class System(NamedTuple):
     def records(self) -> dict[Question, Record]:
         """What is kept of it: each answer on a line of its own, listings as one page."""
         return {
-            asked: Record("system", line, asked[0], "ok", {"Items": body} if isinstance(body, list) else body)
+            asked: Record(
+                "system", line, asked[0], "ok", {"Items": body} if isinstance(body, list) else body, dated=NOW
+            )
             for line, (asked, body) in enumerate(self.bodies.items(), 1)
         }
 
@@ -68,7 +88,7 @@ class System(NamedTuple):
         }
         declared = Answer(records.get(TARGET, Record("system", 0, "target", "error")))
         counts = []
-        for found in self.check.collect(params(self.check, **self.given), InMemory(answers, target=declared)):
+        for found in self.check.collect(params(self.check, **self.given), Recorded(answers, target=declared)):
             if isinstance(found, Reconciled):
                 counts.append(found)
             else:
@@ -86,6 +106,8 @@ VOLUMES = [
     {"VolumeId": "vol-1", "Encrypted": True, "KmsKeyId": "key-1", "Tags": [{"Key": "Name", "Value": "database"}]},
     {"VolumeId": "vol-2", "Encrypted": True, "KmsKeyId": "key-2", "State": "available"},
 ]
+RECORDER = {"name": "default", "recordingGroup": {"allSupported": True}}
+RECORDING = {"name": "default", "recording": True, "lastStatus": "Success", "lastStartTime": "2025-03-03T10:00:00Z"}
 BUCKETS = [{"Name": "a", "BucketRegion": "eu-central-1"}, {"Name": "b", "BucketRegion": "us-east-1"}]
 A, B = ({"Bucket": bucket["Name"], "BucketRegion": bucket["BucketRegion"]} for bucket in BUCKETS)
 TAGS = {"TagSet": [{"Key": "team", "Value": "x"}, {"Key": "data", "Value": "export"}]}
@@ -174,15 +196,29 @@ def _door(where: Mapping[str, Any], session: JSON, *newer: JSON) -> dict[Questio
     }
 
 
+VOLUMES_AND_KEYS: dict[Question, JSON] = {
+    question("ec2.describe_volumes"): VOLUMES,
+    question("kms.describe_key", KeyId="key-1"): KEY,
+    question("kms.describe_key", KeyId="key-2"): KEY,
+}
 SYSTEMS = [
     System(
         "volumes",
         aws_ebs_volume_encryption.CHECK,
         {"key_manager": "AWS"},
-        {
-            question("ec2.describe_volumes"): VOLUMES,
-            question("kms.describe_key", KeyId="key-1"): KEY,
-            question("kms.describe_key", KeyId="key-2"): KEY,
+        VOLUMES_AND_KEYS | {question(aws_config_volumes.RECORDERS): {"ConfigurationRecorders": []}},
+    ),
+    System(
+        "volumes that AWS Config records",
+        aws_ebs_volume_encryption.CHECK,
+        {"key_manager": "AWS"},
+        VOLUMES_AND_KEYS
+        | {
+            question(aws_config_volumes.RECORDERS): {"ConfigurationRecorders": [RECORDER]},
+            question(aws_config_volumes.STATUS): {"ConfigurationRecordersStatus": [RECORDING]},
+            question(aws_config_volumes.KNOWN, resourceType="AWS::EC2::Volume"): [
+                {"resourceId": volume["VolumeId"]} for volume in VOLUMES
+            ],
         },
     ),
     System(
@@ -192,6 +228,7 @@ SYSTEMS = [
         {
             TARGET: {"account_id": ACCOUNT},
             question("iam.get_credential_report"): account(root(), user("ada"), user("bao")),
+            question("iam.get_account_summary"): {"SummaryMap": {"Users": 2, "AccountMFAEnabled": 1}},
             question("iam.list_roles", PathPrefix=aws_iam_mfa.PATH): [],
             question("iam.list_saml_providers"): [],
         },
