@@ -83,9 +83,10 @@ def _compared(aws: Source, ids: set[str], known: set[str], excused: set[str]) ->
         aws.listing("ec2.describe_volumes", Filters=[{"Name": "volume-id", "Values": batch}])
         for batch in _batches(sorted(known - ids))
     ]
-    there = {volume.get("/VolumeId", str) for lookup in lookups for volume in lookup}
-    left_out = (known - ids) & there
-    gone = known - ids - there
+    left_out = {volume.get("/VolumeId", str) for lookup in lookups for volume in lookup}
+    if not left_out <= known - ids:
+        raise Unproven("EC2 was asked for some ids and answers with others", lookups)
+    gone = known - ids - left_out
     unknown = ids - known - excused
     said = [
         f"EC2's list leaves out what EC2 has when asked for it: {_some(left_out)}" if left_out else "",

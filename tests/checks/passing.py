@@ -24,7 +24,7 @@ from auditor.checks import (
 )
 from auditor.model import JSON
 from tests.checks.asking import DENIED, InMemory, Question, paged, params, question, require_agreement
-from tests.checks.iam_report import ACCOUNT, account, root, user
+from tests.checks.iam_report import ACCOUNT, account, root, user, user_arn
 from tests.checks.lifecycle import EVER, NEVER, abort, expire, expire_older, filtered, rule
 from tests.checks.password_groups import ACCEPT, ARGON2, group, pbkdf2, summary
 from tests.checks.token_answers import MINTED, minted, number, presented, token
@@ -229,6 +229,23 @@ SYSTEMS = [
             TARGET: {"account_id": ACCOUNT},
             question("iam.get_credential_report"): account(root(), user("ada"), user("bao")),
             question("iam.get_account_summary"): {"SummaryMap": {"Users": 2, "AccountMFAEnabled": 1}},
+            question("iam.list_roles", PathPrefix=aws_iam_mfa.PATH): [],
+            question("iam.list_saml_providers"): [],
+        },
+    ),
+    System(
+        "MFA of AWS users, one of them younger than the report",
+        aws_iam_mfa.CHECK,
+        {},
+        {
+            TARGET: {"account_id": ACCOUNT},
+            question("iam.get_credential_report"): account(root(), user("ada"), user("gone")),
+            question("iam.get_account_summary"): {"SummaryMap": {"Users": 3, "AccountMFAEnabled": 1}},
+            question("iam.list_users"): [
+                {"Arn": user_arn("ada"), "CreateDate": "2024-05-02T09:00:00+00:00"},
+                {"Arn": user_arn("new"), "CreateDate": "2026-11-23T09:00:00+00:00"},
+                {"Arn": user_arn("newer"), "CreateDate": "2026-11-23T11:00:00+00:00"},
+            ],
             question("iam.list_roles", PathPrefix=aws_iam_mfa.PATH): [],
             question("iam.list_saml_providers"): [],
         },
