@@ -8,6 +8,7 @@ import datetime as dt
 import functools
 import json
 import operator
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -244,6 +245,17 @@ PACKS: list[tuple[dict[str, Any], str]] = [
 @pytest.mark.parametrize(("change", "message"), PACKS)
 def test_a_mistake_in_the_frame_is_told(tmp_path: Path, change: dict[str, Any], message: str) -> None:
     assert messages(tmp_path, a_pack("p", a_claim("c", LOCKED), **change)) == [message]
+
+
+@pytest.mark.parametrize("name", [b"a\\b.yaml", b"a\nb.yaml", b"a:b.yaml", b"\xff.yaml", b"\xe2\x80\xae.yaml"])
+def test_a_file_whose_name_is_not_kept_alike_everywhere_is_refused(tmp_path: Path, name: bytes) -> None:
+    """Names stand in lists of digests and in archives, where such a one would be another."""
+    path = tmp_path / os.fsdecode(name)
+    path.write_text(a_pack("p", a_claim("c", LOCKED)))
+    with pytest.raises(UsageError, match="rename it"):
+        policy.load(tmp_path, CHECKS)
+    path.rename(tmp_path / "ein Übergang (1).yaml")
+    assert policy.load(tmp_path, CHECKS).packs
 
 
 def test_every_id_is_given_once_over_all_files(tmp_path: Path) -> None:

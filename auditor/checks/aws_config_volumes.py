@@ -30,6 +30,10 @@ NO_SECOND_SOURCE = (
     "EC2 counts volumes nowhere, so where AWS Config does not record them its listing stands alone; Resource Explorer "
     "is not asked, for its index does not say how old it is, nor what its view leaves out"
 )
+CANNOT_PROVE = (
+    "that no volume is missing from the listing, in regions where AWS Config does not record volumes",
+    "a volume that EC2 neither lists nor has when asked for it by its id",
+)
 
 VOLUME = "AWS::EC2::Volume"
 LAG = MappingProxyType({"CONTINUOUS": dt.timedelta(hours=1), "DAILY": dt.timedelta(days=2)})

@@ -79,8 +79,7 @@ CHECK = Check(
     cannot_prove=(
         "disks of other kinds (instance store, RDS, EFS), or volumes in accounts that are not targets",
         "that a volume was encrypted before the time of asking",
-        "that no volume is missing from the listing, in regions where AWS Config does not record volumes",
-        "a volume that EC2 neither lists nor knows when asked for its id",
+        *aws_config_volumes.CANNOT_PROVE,
     ),
     second_source=aws_config_volumes.SECOND_SOURCE,
     no_second_source=aws_config_volumes.NO_SECOND_SOURCE,

@@ -10,6 +10,7 @@ from auditor.answers import Answer, Listing, Record
 from auditor.checking import Check, Reconciled, Subject
 from auditor.checks import (
     aws_config_volumes,
+    aws_ebs_key_stability,
     aws_ebs_volume_encryption,
     aws_iam_mfa,
     aws_s3_encryption,
@@ -23,7 +24,8 @@ from auditor.checks import (
     postgres_tls,
 )
 from auditor.model import JSON
-from tests.checks.asking import DENIED, InMemory, Question, paged, params, question, require_agreement
+from tests.checks.asking import InMemory, Question, params, question, require_agreement
+from tests.checks.earlier_runs import RUN, earlier, seen
 from tests.checks.iam_report import ACCOUNT, account, root, user, user_arn
 from tests.checks.lifecycle import EVER, NEVER, abort, expire, expire_older, filtered, rule
 from tests.checks.password_groups import ACCEPT, ARGON2, group, pbkdf2, summary
@@ -42,23 +44,6 @@ from tests.checks.wire_answers import (
 
 NOW = dt.datetime(2026, 11, 23, 12, tzinfo=dt.UTC)
 TARGET = question("target")
-
-
-class Recorded(InMemory):
-    """What was asked of a system and nothing else: a question that comes of a damaged answer was never asked."""
-
-    def _answer(self, operation: str, params: Mapping[str, Any]) -> Answer | Listing:
-        if question(operation, **params) in self._answers:
-            return super()._answer(operation, params)
-        return paged(None) if self.as_listing else DENIED
-
-    def ask(self, operation: str, /, **params: Any) -> Answer:
-        self.as_listing = False
-        return super().ask(operation, **params)
-
-    def listing(self, operation: str, /, **params: Any) -> Listing:
-        self.as_listing = True
-        return super().listing(operation, **params)
 
 
 class System(NamedTuple):
@@ -87,8 +72,10 @@ class System(NamedTuple):
             if asked != TARGET
         }
         declared = Answer(records.get(TARGET, Record("system", 0, "target", "error")))
+        not_asked = Answer(Record("system", 0, "", "error", reason="not asked")) if changed else None
+        sources = [InMemory(answers, target=declared, otherwise=not_asked) for _ in self.check.sources]
         counts = []
-        for found in self.check.collect(params(self.check, **self.given), Recorded(answers, target=declared)):
+        for found in self.check.collect(params(self.check, **self.given), *sources):
             if isinstance(found, Reconciled):
                 counts.append(found)
             else:
@@ -219,6 +206,21 @@ SYSTEMS = [
             question(aws_config_volumes.KNOWN, resourceType="AWS::EC2::Volume"): [
                 {"resourceId": volume["VolumeId"]} for volume in VOLUMES
             ],
+        },
+    ),
+    System(
+        "keys of volumes",
+        aws_ebs_key_stability.CHECK,
+        {},
+        {
+            TARGET: {"account_id": ACCOUNT},
+            question("ec2.describe_volumes"): VOLUMES,
+            question(aws_config_volumes.RECORDERS): {"ConfigurationRecorders": []},
+            earlier("vol-1", "vol-2"): {
+                "runs": [{"run": RUN, "sequence": 1, "manifest_sha256": "5e" * 32, "signed_by": ""}],
+                "unread": {"answers": 0, "items": 1},
+                "resources": {"vol-1": [seen("key-1")], "vol-2": [seen("key-2", runs=3)]},
+            },
         },
     ),
     System(
