@@ -89,6 +89,7 @@ def test_an_account_in_order_is_asked_each_question_once(aws: PagingAws, tmp_pat
     assert aws.calls == {
         "GetCallerIdentity": 1, "DescribeRegions": 1, "DescribeVolumes": 1, "DescribeKey": 1,
         "ListBuckets": 1, "GetBucketTagging": 1, "GetBucketEncryption": 1,
+        "DescribeConfigurationRecorders": 1, "DescribeConfigurationRecorderStatus": 1,
     }  # fmt: skip
     assert found.skew is not None
     assert abs(found.skew) < dt.timedelta(seconds=5)
