@@ -127,8 +127,11 @@ class Answer:
         return not isinstance(self._resolve(pointer), _Missing)
 
     def items(self, pointer: str) -> list[Answer]:
-        """Return the members of the list at `pointer`, each as an answer of its own that can be read and cited."""
-        count = len(self.get(pointer, list))
+        """Return the members of the list at `pointer`, each as an answer of its own that can be read and cited.
+
+        One in which something was redacted is among them; only reading that raises.
+        """
+        count = len(self._read(pointer, list, optional=False, around=True))
         return [Answer(self._record, f"{self._base}{pointer}/{index}", self._trail) for index in range(count)]
 
     def at(self, pointer: str, kind: type[T]) -> Reference:
@@ -151,11 +154,13 @@ class Answer:
         if self._trail is not None:
             self._trail.append(self.cite(pointer))
 
-    def _resolve(self, pointer: str) -> JSON | _Missing:
+    def _resolve(self, pointer: str, *, around: bool = False) -> JSON | _Missing:
+        """Return what is there; `around`: what was redacted further inside is not read."""
         self.complete()
         where = self._base + pointer
         for masked in self._record.redacted:
-            if where == masked or where.startswith(masked + "/") or masked.startswith(where + "/"):
+            inside = masked.startswith(where + "/") and not around
+            if where == masked or where.startswith(masked + "/") or inside:
                 raise Unreadable(f"{self._record.question}: {where or '/'} was redacted", [self.cite(pointer)])
         try:
             value = resolve_pointer(self._record.body, where)
@@ -164,8 +169,8 @@ class Answer:
         self._note("" if isinstance(value, _Missing) else pointer)
         return value
 
-    def _read(self, pointer: str, kind: Any, *, optional: bool) -> Any:
-        value = self._resolve(pointer)
+    def _read(self, pointer: str, kind: Any, *, optional: bool, around: bool = False) -> Any:
+        value = self._resolve(pointer, around=around)
         where = self._base + pointer
         if isinstance(value, _Missing):
             if optional and self._record.status == "ok":
@@ -235,7 +240,7 @@ class Listing:
     def complete(self) -> None:
         """Raise `Unreadable` unless every page was read; then cite the whole."""
         for record in self._pages():
-            Answer(record).get(self._pointer, list)
+            Answer(record).items(self._pointer)
         if self._trail is not None:
             self._trail.append(self.cite())
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeVar
 
 import msgspec
 
 from auditor.answers import Answer, Listing, Record, Reference
-from auditor.model import JSON, Basis, Citation, Resource, Verdict
+from auditor.model import JSON, Basis, Citation, Resource, Unproven, Verdict
 
+T = TypeVar("T")
 Shard = Literal["target", "account", "region"]
 
 
@@ -52,6 +53,23 @@ class Subject:
         for part in self._parts.values():
             if isinstance(part, Answer | Listing):
                 yield from part.records()
+
+
+def in_batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Yield the items so many at a time; where no more can be read (`Unproven`), those read so far come first."""
+    batch: list[T] = []
+    try:
+        for item in items:
+            batch.append(item)
+            if len(batch) == size:
+                yield batch
+                batch = []
+    except Unproven:
+        if batch:
+            yield batch
+        raise
+    if batch:
+        yield batch
 
 
 class Reconciled(msgspec.Struct, frozen=True, kw_only=True):

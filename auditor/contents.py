@@ -74,6 +74,28 @@ class Directory:
                     found.append(name)
 
 
+class Within:
+    """The files below one folder of a larger whole, by their names in that folder."""
+
+    def __init__(self, whole: Contents, folder: str) -> None:
+        self._whole = whole
+        self._prefix = f"{folder}/"
+
+    @property
+    def name(self) -> str:
+        """The name of the folder."""
+        return self._prefix.split("/")[-2]
+
+    def names(self) -> list[str]:
+        """The names of all files in it."""
+        names = self._whole.names()
+        return [name.removeprefix(self._prefix) for name in names if name.startswith(self._prefix)]
+
+    def open(self, name: str) -> io.BufferedIOBase:
+        """Open one file of it."""
+        return self._whole.open(self._prefix + name)
+
+
 def sha256(contents: Contents, name: str) -> str:
     """Return the SHA-256 of a file, in hex; `EvidenceError` where it cannot be read."""
     try:

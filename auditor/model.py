@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterable
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import msgspec
 
 JSON = Any  # what a JSON decoder returns: dict, list, str, int, float, bool or None
+Privacy = Literal["plain", "pseudonymous"]
+"""How e-mail addresses are kept: as they are, or as pseudonyms."""
 
 
 class Outcome(enum.StrEnum):

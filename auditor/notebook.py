@@ -7,6 +7,7 @@ asked is an error. A check cannot tell the difference, which is why judging agai
 from __future__ import annotations
 
 import logging
+import textwrap
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -15,15 +16,18 @@ from typing import Any
 
 import msgspec
 
-from auditor.answers import Answer, Listing, Record, Reference, pointer_join
+from auditor.answers import Answer, Listing, Record, Reference, pointer_join, pointer_tokens
+from auditor.checking import in_batches
 from auditor.evidence import AnswerLine, Page, Segment, describe_question, question_key
-from auditor.model import AuditorError, Unproven, Unreadable
-from auditor.questions import Connection, Failure, Operation, Reply, SourceType
+from auditor.model import AuditorError, Unreadable
+from auditor.questions import Connection, Failure, Operation, Reply, SourceFailure, SourceType
 from auditor.redact import Redactor
 
 LOG = logging.getLogger(__name__)
 MOST_PAGES = 10_000
 """No list is as long; a system whose every page names another one would be asked for ever."""
+LONGEST_MESSAGE = 1000
+"""Characters that are kept of what a system said instead of an answer."""
 
 
 class Cancelled(AuditorError):
@@ -82,11 +86,14 @@ class Recorder:
             yield self._failed("identity", f"not asked, because who asks is not proved: {self.identity_unproved}")
             return
         try:
-            for number, reply in enumerate(self._connection.ask(operation, params), 1):
+            asked = self._redactor.reveal(params)
+            for number, reply in enumerate(self._connection.ask(operation, asked), 1):
                 if number > MOST_PAGES:
                     yield self._failed("malformed", f"more than {MOST_PAGES:,} pages, so the list has no end")
                     return
                 yield reply
+        except SourceFailure as failure:
+            yield self._failed(failure.code, failure.message)
         except Exception as error:  # boundary: a mistake in a source is an answer nobody can read, not a dead run
             LOG.exception("source failed at %s", describe_question(operation.name, params))
             yield self._failed("internal", type(error).__name__)
@@ -98,9 +105,11 @@ class Recorder:
     def _keep(
         self, key: bytes, target: str, operation: Operation, params: Mapping[str, Any], reply: Reply, index: int
     ) -> None:
-        body, masked = self._redactor.scrub(reply.body)
-        redacted = tuple(sorted({*reply.redacted, *masked}))
-        error = reply.error and Failure(reply.error.code, self._redactor.text(reply.error.message))
+        body, masked, pseudonymised = self._redactor.keep(reply.body)
+        redacted = tuple(sorted({*map(self._pointer, reply.redacted), *masked}))
+        error = reply.error and Failure(*map(self._in_a_line, (reply.error.code, reply.error.message)))
+        is_whole = not (redacted or reply.dropped or pseudonymised)
+        is_raw = is_whole and (reply.error is None or self._is_clean(reply.error))
         listed = operation.items and reply.status == "ok"
         line = AnswerLine(
             n=self._segment.next_line,
@@ -113,17 +122,29 @@ class Recorder:
             ended_at=reply.ended_at,
             server_time=reply.server_time,
             attempts=tuple(
-                msgspec.structs.replace(attempt, reason=self._redactor.text(attempt.reason))
-                for attempt in reply.attempts
+                msgspec.structs.replace(attempt, reason=self._in_a_line(attempt.reason)) for attempt in reply.attempts
             ),
             page=Page(index, reply.last) if operation.items else None,
             items=_count(body, operation.items) if listed else None,
             error=error,
-            raw_sha256="" if redacted else reply.raw_sha256,
+            raw_sha256=reply.raw_sha256 if is_raw else "",
             redacted=redacted,
+            dropped=tuple(map(self._pointer, reply.dropped)),
+            pseudonymised=pseudonymised,
             body=body,
         )
         self._segment.add_answer(key, line)
+
+    def _in_a_line(self, text: str) -> str:
+        """Return what a system said as it may be kept; cut only now, lest a secret be cut and its rest not known."""
+        return textwrap.shorten(self._redactor.text(text)[: 10 * LONGEST_MESSAGE], LONGEST_MESSAGE, placeholder=" …")
+
+    def _pointer(self, pointer: str) -> str:
+        """Return a pointer with the names that were kept, in whichever way they stand in it."""
+        return pointer_join("", *map(self._redactor.text, pointer_tokens(self._redactor.text(pointer))))
+
+    def _is_clean(self, error: Failure) -> bool:
+        return self._redactor.text(error.code) == error.code and self._redactor.text(error.message) == error.message
 
 
 class Questions:
@@ -170,7 +191,7 @@ class Questions:
     def ask_each(self, operation: str, questions: Iterable[Mapping[str, Any]], /) -> Iterator[Answer]:
         """Ask many questions, several at once; answers come in the order of the questions."""
         row = self._row(operation)
-        for batch in _batches(questions, self._recorder.batch if self._recorder else 1):
+        for batch in in_batches(questions, self._recorder.batch if self._recorder else 1):
             prepared = [self._prepare(operation, params) for params in batch]
             if self._recorder is not None:
                 self._recorder.record_each(self._target, row, [asked for _, asked, bad in prepared if bad is None])
@@ -230,23 +251,6 @@ class Questions:
         return msgspec.structs.replace(record, dated=_own_date(record, row.dated))
 
 
-def _batches(questions: Iterable[Mapping[str, Any]], size: int) -> Iterator[list[Mapping[str, Any]]]:
-    """Yield the questions in batches; where no more can be read, those read so far come first."""
-    batch: list[Mapping[str, Any]] = []
-    try:
-        for question in questions:
-            batch.append(question)
-            if len(batch) == size:
-                yield batch
-                batch = []
-    except Unproven:
-        if batch:
-            yield batch
-        raise
-    if batch:
-        yield batch
-
-
 def _own_date(record: Record, pointer: str) -> datetime | None:
     """Return the datum's own time; None where it cannot be read, which counts as too old for any limit."""
     try:
@@ -257,6 +261,6 @@ def _own_date(record: Record, pointer: str) -> datetime | None:
 
 def _count(body: Any, pointer: str) -> int | None:
     try:
-        return len(Answer.literal(body).get(pointer, list))
+        return len(Answer.literal(body).items(pointer))
     except Unreadable:
         return None

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 import msgspec
 
 from auditor.checking import Check
-from auditor.model import JSON
+from auditor.model import JSON, Privacy, Problem, UsageError
 from auditor.policy import Policy, Selectors, Test
+from auditor.pseudonyms import holds_address
 from auditor.questions import RegionShards, SourceType
 from auditor.settings import Settings
 
@@ -72,6 +73,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     tests: tuple[PlannedTest, ...]
     tasks: tuple[Task, ...]
     selection: Selection
+    privacy: Privacy = "plain"
     schema: str = SCHEMA
 
     def target(self, name: str) -> PlannedTarget:
@@ -107,8 +109,14 @@ def make(
     organization: str,
     checks: Mapping[str, Check],
     selection: Selection | None = None,
+    privacy: Privacy = "plain",
 ) -> Plan:
-    """Bind every test to its targets, and gather the tests of each shard into one task, in policy order."""
+    """Bind every test to its targets, and gather the tests of each shard into one task, in policy order.
+
+    `UsageError` where answers will hold pseudonyms and a test is given an address to compare with them.
+    """
+    if privacy == "pseudonymous":
+        _refuse_addresses(policy)
     chosen = selection or Selection()
     planned = []
     by_task: dict[tuple[str, str], list[str]] = {}
@@ -134,12 +142,30 @@ def make(
         )
         for (target, shard), tests in by_task.items()
     )
-    return Plan(organization=organization, targets=targets, tests=tuple(planned), tasks=tasks, selection=chosen)
+    return Plan(
+        organization=organization,
+        targets=targets,
+        tests=tuple(planned),
+        tasks=tasks,
+        selection=chosen,
+        privacy=privacy,
+    )
 
 
 def region_tasks(task: Task, shards: RegionShards) -> tuple[Task, ...]:
     """Return the tasks that follow from the answer to the fan-out question."""
     return tuple(Task(target=task.target, shard=region, tests=task.region_tests) for region in shards.regions)
+
+
+def _refuse_addresses(policy: Policy) -> None:
+    """Refuse parameters that no answer can be equal to: what they stand for would be judged as missing."""
+    problems = [
+        Problem(f"test {test.id}: params name an e-mail address, but answers hold pseudonyms: write its own there")
+        for _, test in policy.tests()
+        if holds_address(msgspec.json.encode(test.params).decode())
+    ]
+    if problems:
+        raise UsageError(*problems)
 
 
 def _bind(

@@ -1,20 +1,30 @@
-"""Secrets never reach the disk: known values are masked in decoded data before a line is written, and in every log."""
+"""Secrets never reach the disk: known values are masked in decoded data before a line is written, and in every log.
+
+Where nobody is to be named (`privacy: pseudonymous`), e-mail addresses become pseudonyms in the same places. A masked
+value can no longer be read; a pseudonym can, for it is the same wherever the address stood.
+"""
 
 from __future__ import annotations
 
 import base64
+import binascii
 import html
 import json
 import re
 import threading
 import urllib.parse
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from auditor.answers import pointer_join
 from auditor.model import JSON
+from auditor.pseudonyms import Pseudonyms, bytes_hold_address
 
 MASK = "[redacted]"
+SHORTEST_ENCODED = 16
+"""Characters of base64 or hexadecimal that are looked into."""
+_BASE64 = re.compile(r"[A-Za-z0-9+/_-]+={0,2}")
+_HEXADECIMAL = re.compile(r"(?:[0-9A-Fa-f]{2})+")
 SUBSTRING_MINIMUM = 8
 """A secret shorter than this is masked only where it is the whole value: as a substring it would hit by chance."""
 
@@ -48,7 +58,7 @@ def base64_forms(secret: str) -> Iterator[str]:
 
 
 def text_forms(secret: str) -> Iterator[str]:
-    """Yield the secret as serialisers write it: JSON with and without escapes, XML, and Python's repr."""
+    """Yield the secret as serialisers write it: JSON, XML, Python's repr, and names in certificates (RFC 4514)."""
     for ascii_only in (True, False):
         escaped = json.dumps(secret, ensure_ascii=ascii_only)[1:-1]
         yield escaped
@@ -56,14 +66,43 @@ def text_forms(secret: str) -> Iterator[str]:
     for quote in (True, False):
         yield html.escape(secret, quote=quote)
     yield html.escape(secret).replace("&#x27;", "&apos;")
+    for special in (r'([,+"\\<>;])', r'([,+"\\<>;=])'):
+        yield re.sub(special, r"\\\1", secret)
     yield repr(secret)[1:-1]
     yield ascii(secret)[1:-1]
     yield repr(_octets(secret))[2:-1]
 
 
+def encoded_octets(text: str) -> bytes | None:
+    """Return the bytes that a text is the base64 or hexadecimal form of, as a whole; None where it is of none.
+
+    What is short is no more than any word.
+    """
+    if len(text) < SHORTEST_ENCODED or not _BASE64.fullmatch(text):  # whose alphabet holds that of hexadecimal
+        return None
+    if _HEXADECIMAL.fullmatch(text):
+        return bytes.fromhex(text)
+    try:
+        standard = text.rstrip("=").replace("-", "+").replace("_", "/")
+        return base64.b64decode(standard + "=" * (-len(standard) % 4))
+    except binascii.Error:
+        return None
+
+
 def _octets(secret: str) -> bytes:
     """Return the bytes of a secret; those that were no text when Python read the environment come back as they were."""
     return secret.encode("utf-8", "surrogateescape")
+
+
+class Kept(NamedTuple):
+    """Data as they may be kept, and the pointers of what was masked, and of what holds pseudonyms instead of addresses.
+
+    Where a name was changed, it is the pointer of the object.
+    """
+
+    body: JSON
+    redacted: tuple[str, ...]
+    pseudonymised: tuple[str, ...]
 
 
 class Redactor:
@@ -74,6 +113,7 @@ class Redactor:
         self._whole: frozenset[str] = frozenset()
         self._parts: dict[str, tuple[str, ...]] = {}
         self._starts: re.Pattern[str] | None = None
+        self._pseudonyms: Pseudonyms | None = None
         for secret in secrets:
             self.conceal(secret)
 
@@ -89,6 +129,8 @@ class Redactor:
         if len(secret) >= SUBSTRING_MINIMUM:
             parts = whole | set(base64_forms(secret)) | set(text_forms(secret))
             parts |= {line for line in secret.splitlines() if len(line) >= SUBSTRING_MINIMUM and "-----" not in line}
+            parts.add(" ".join(secret.split()))  # as where a message is put on one line
+            parts |= {part.lower() for part in parts}  # as where names of hosts and media types are
             parts = {part for part in parts if len(part) >= SUBSTRING_MINIMUM}
         with self._lock:
             self._whole |= whole
@@ -109,8 +151,22 @@ class Redactor:
         if more:
             self._starts = re.compile("|".join(map(re.escape, sorted(known))))
 
+    def pseudonymise(self, pseudonyms: Pseudonyms) -> None:
+        """Keep no e-mail address from now on, but its pseudonym."""
+        self._pseudonyms = pseudonyms
+
+    def reveal(self, params: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the parameters of a question as the system knows them; `SourceFailure` where nobody can tell."""
+        if self._pseudonyms is None:
+            return params
+        return {name: self._pseudonyms.reveal(value) for name, value in params.items()}
+
     def text(self, value: str) -> str:
-        """Return the text with every known secret masked."""
+        """Return the text with every known secret masked, and no address where there are pseudonyms."""
+        masked = self._mask(value)
+        return masked if self._pseudonyms is None else self._pseudonyms.text(masked)
+
+    def _mask(self, value: str) -> str:
         if value in self._whole:
             return MASK
         starts, parts = self._starts, self._parts
@@ -128,34 +184,84 @@ class Redactor:
         return "".join([*pieces, value[end:]])
 
     def scrub(self, body: JSON) -> tuple[JSON, tuple[str, ...]]:
-        """Return the body with every known secret masked, and the pointers of the values that were changed."""
-        changed: list[str] = []
-        return self._scrub(body, "", changed), tuple(changed)
+        """Return the body as it may be kept, and the pointers of the values that were masked."""
+        return self.keep(body)[:2]
 
-    def _scrub(self, value: JSON, pointer: str, changed: list[str]) -> JSON:
+    def keep(self, body: JSON) -> Kept:
+        """Return the body as it may be kept, and what was changed in it."""
+        changes = _Changes([], [], {})
+        return Kept(self._scrub(body, "", changes), tuple(changes.redacted), tuple(changes.pseudonymised))
+
+    def _scrub(self, value: JSON, pointer: str, changes: _Changes) -> JSON:
         if isinstance(value, Mapping):
-            return self._scrub_members(value, pointer, changed)
+            return self._scrub_members(value, pointer, changes)
         if isinstance(value, list | tuple):
-            return [self._scrub(item, pointer_join(pointer, index), changed) for index, item in enumerate(value)]
+            return [self._scrub(item, f"{pointer}/{index}", changes) for index, item in enumerate(value)]
         if not isinstance(value, str | int | float) or isinstance(value, bool):
             return value
         text = value if isinstance(value, str) else json.dumps(value)  # a secret of digits may come as a number
-        masked = self.text(text)
-        if masked == text:
-            return value
-        changed.append(pointer)
-        return masked
+        kept = self._note(text, pointer, changes)
+        return value if kept == text else kept
 
-    def _scrub_members(self, members: Mapping[str, Any], pointer: str, changed: list[str]) -> dict[str, JSON]:
-        """Mask names as well; two that become the same are told apart, for nothing may be lost."""
-        names = {name: self.text(name) for name in members}
-        if any(masked != name for name, masked in names.items()):
-            changed.append(pointer)
+    def _note(self, text: str, pointer: str, changes: _Changes) -> str:
+        """Return a text as it may be kept, and note how it was changed.
+
+        Bytes in base64 or hexadecimal cannot be changed in part, and still be what they were: they are masked whole.
+        """
+        raw = encoded_octets(text)
+        masked = MASK if raw is not None and self._is_to_be_hidden(raw) else self._mask(text)
+        if masked != text:
+            changes.redacted.append(pointer)
+        if self._pseudonyms is None:
+            return masked
+        named = self._pseudonyms.text(masked)
+        if named != masked:
+            changes.pseudonymised.append(pointer)
+        return named
+
+    def _is_to_be_hidden(self, raw: bytes) -> bool:
+        within = raw.decode("utf-8", "surrogateescape")
+        return self._mask(within) != within or (self._pseudonyms is not None and bytes_hold_address(raw))
+
+    def _scrub_members(self, members: Mapping[str, Any], pointer: str, changes: _Changes) -> dict[str, JSON]:
+        """Change names as well; two that become the same are told apart, for nothing may be lost."""
+        names = {name: changes.names.get(name) or self._name(name, changes) for name in members}
+        if any(one.redacted for one in names.values()):
+            changes.redacted.append(pointer)
+        if any(one.pseudonymised for one in names.values()):
+            changes.pseudonymised.append(pointer)
         result: dict[str, JSON] = {}
         for name, value in members.items():
-            masked, count = names[name], 1
-            while masked in result or (masked != name and masked in members):
+            one = names[name]
+            kept, token, count = one.kept, one.token, 1
+            while kept in result or (kept != name and kept in members):
                 count += 1
-                masked = f"{names[name]} ({count})"
-            result[masked] = self._scrub(value, pointer_join(pointer, masked), changed)
+                kept = f"{one.kept} ({count})"
+                token = pointer_join("", kept)
+            result[kept] = self._scrub(value, pointer + token, changes)
         return result
+
+    def _name(self, name: str, changes: _Changes) -> _Name:
+        """Look at a name once, however many objects of a body have it."""
+        of_name = _Changes([], [], {})
+        kept = self._note(name, "", of_name)
+        one = _Name(kept, pointer_join("", kept), bool(of_name.redacted), bool(of_name.pseudonymised))
+        changes.names[name] = one
+        return one
+
+
+class _Name(NamedTuple):
+    """A member's name as it is kept, the same as part of a pointer, and how it was changed."""
+
+    kept: str
+    token: str
+    redacted: bool
+    pseudonymised: bool
+
+
+class _Changes(NamedTuple):
+    """What was changed in a body so far, and the names that were looked at."""
+
+    redacted: list[str]
+    pseudonymised: list[str]
+    names: dict[str, _Name]

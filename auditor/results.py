@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import IO, Any, Protocol
 
 import msgspec
 
-from auditor.model import JSON, Basis, Citation, ClaimVerdict, Outcome, Resource, Severity
+from auditor.model import JSON, Basis, Citation, ClaimVerdict, Outcome, Privacy, Resource, Severity
+from auditor.notices import DISCLAIMER, PSEUDONYMOUS
 from auditor.schemas import published
 
 SCHEMA = "auditor/report/1"
@@ -24,19 +25,6 @@ RUN_FILES = (
     "auditor.log",
 )
 """What stands beside the reports of a run, and so can be no report's name."""
-DISCLAIMER = (
-    "Evidence prepared by management as of the time stated. It is not a SOC 2 report, an examination or an opinion: "
-    "only the service auditor concludes. What was true at one point in time does not show operation over a period."
-)
-
-SEAL_LIMITS = (
-    "The seal shows any change by anyone without the private key. It does not show what the holder of the key does: a "
-    "bad run deleted from the end of the chain, or the best of three runs kept. Only an anchor outside of the company "
-    "helps against that: a time-stamp authority (RFC 3161), or the head of the chain (`auditor keys head`) sent to the "
-    "auditor after each run. Without a time stamp every date rests on the clock of the machine that made the run. "
-    "Which key is the company's own must be learnt from the company, not from these files: compare its fingerprint."
-)
-"""What the seal cannot show, said plainly."""
 
 
 class Waiver(msgspec.Struct, frozen=True, kw_only=True):
@@ -268,11 +256,27 @@ class PreviousRun(msgspec.Struct, frozen=True):
     manifest_sha256: str
 
 
+class TimeStamp(msgspec.Struct, frozen=True, kw_only=True):
+    """When a time-stamp authority saw the evidence statement, and which one; or why none did (`error`)."""
+
+    at: dt.datetime | None = None
+    authority: str = ""
+    error: str = ""
+
+    @property
+    def words(self) -> str:
+        """All of it in one line."""
+        if self.at is None:
+            return f"no time stamp: {self.error}"
+        return f"time-stamped {self.at:%Y-%m-%d %H:%M:%S} UTC by {self.authority}"
+
+
 class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
     """The head of a report: what was run, when, and over what.
 
-    `what_if` says how the judging differs from the run's own (other policies, another date): then these are no results
-    of the run.
+    `timestamp` is None where no time-stamp authority was to be asked. `privacy` says whether e-mail addresses are
+    pseudonyms. `what_if` says how the judging differs from the run's own (other policies, another date): then these are
+    no results of the run.
     """
 
     id: str
@@ -286,8 +290,15 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
     evidence_sha256: str
     previous_run: PreviousRun | None
     scope: tuple[ScopeItem, ...]
+    timestamp: TimeStamp | None = None
+    privacy: Privacy = "plain"
     what_if: str = ""
     disclaimer: str = DISCLAIMER
+
+    @property
+    def privacy_note(self) -> str:
+        """What must be known of the addresses in the findings; "" where they are as the systems gave them."""
+        return PSEUDONYMOUS if self.privacy == "pseudonymous" else ""
 
 
 class ClaimCounts(msgspec.Struct, kw_only=True):
@@ -343,6 +354,14 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
     registers: Registers
 
 
+class EvidenceItem(msgspec.Struct, frozen=True):
+    """One answer, or one page of it: where it stands, and where it comes from, by what each fact is called."""
+
+    file: str
+    line: int
+    facts: Mapping[str, str]
+
+
 class RunView(Protocol):
     """What a report format may read."""
 
@@ -357,6 +376,14 @@ class RunView(Protocol):
 
     def fragment(self, citation: Citation) -> JSON:
         """The cited value, read out of the evidence; LookupError where it is not there."""
+        ...
+
+    def provenance(self, citation: Citation) -> Mapping[str, str]:
+        """Where the cited answer comes from (of several lines, the first); nothing where it is no answer."""
+        ...
+
+    def items(self) -> Iterator[EvidenceItem]:
+        """Every answer of the run and where it comes from, in the order of the run's files."""
         ...
 
 

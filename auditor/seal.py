@@ -23,7 +23,7 @@ from auditor import contents, envelope
 from auditor.contents import Contents, Directory
 from auditor.keys import SigningKey
 from auditor.model import EvidenceError
-from auditor.results import PreviousRun, ScopeItem, Tool
+from auditor.results import PreviousRun, ScopeItem, TimeStamp, Tool
 
 EVIDENCE, MANIFEST, SUMS = "evidence.statement.json", "manifest.statement.json", "SHA256SUMS"
 STAMP = "evidence.statement.tsr"
@@ -52,14 +52,6 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
     as_of: dt.datetime
     previous_run: PreviousRun | None
     scope: tuple[ScopeItem, ...]
-
-
-class TimeStamp(msgspec.Struct, frozen=True, kw_only=True):
-    """When a time-stamp authority saw the evidence statement, or why it did not (`error`)."""
-
-    at: dt.datetime | None = None
-    authority: str = ""
-    error: str = ""
 
 
 class Finished(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import urllib.parse
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -9,7 +10,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from auditor import yamlfile
-from auditor.model import JSON, Problem, UsageError
+from auditor.model import JSON, Privacy, Problem, UsageError
 from auditor.questions import SecretRef, SourceType
 from auditor.schemas import published
 from auditor.wording import or_known, quoted
@@ -40,11 +41,19 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
 class Timestamp(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A time-stamp authority (RFC 3161).
 
-    `url`: where it is asked; `ca`: a file with the certificate (PEM) that its own is issued under.
+    `url`: where it is asked (http:// will do, as its answer is signed); `ca`: a file with the certificate (PEM) that
+    its own is issued under, which is in the key file as well (`auditor keys authority`).
     """
 
     url: Text
     ca: Text
+
+    def __post_init__(self) -> None:
+        parts = urllib.parse.urlsplit(self.url)
+        if parts.scheme not in ("https", "http") or not parts.hostname:
+            raise ValueError("timestamp.url: must be an https:// or http:// URL")
+        if parts.username is not None or parts.fragment:
+            raise ValueError("timestamp.url: must have no user or fragment")
 
 
 class Seal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -67,6 +76,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     targets: tuple[Target, ...]
     folder: Path
     seal: Seal | None = None
+    privacy: Privacy = "plain"
+    pseudonym_key: SecretRef | None = None
 
 
 class Named(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,13 +112,23 @@ class File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """The outer shape of auditor.yaml.
 
     `version`: of this format; `organization`: whose systems these are, as reports say it; `targets`: the systems, each
-    with the keys of every target and those of its type; `seal`: how runs are sealed (without it, they are not signed).
+    with the keys of every target and those of its type; `seal`: how runs are sealed (without it, they are not signed);
+    `privacy`: whether e-mail addresses are kept as they are (plain) or as pseudonyms (pseudonymous); `pseudonym_key`:
+    what these are made with, 16 bytes at least, and only whoever has it can tell whose they are.
     """
 
     version: Literal[1]
     organization: Text
     targets: list[dict[str, JSON]]
     seal: Seal | None = None
+    privacy: Privacy = "plain"
+    pseudonym_key: SecretRef | None = None
+
+    def __post_init__(self) -> None:
+        if self.privacy == "pseudonymous" and self.pseudonym_key is None:
+            raise ValueError("privacy: pseudonymous needs a pseudonym_key: {env: NAME} or {file: PATH}")
+        if self.privacy == "plain" and self.pseudonym_key is not None:
+            raise ValueError("pseudonym_key: makes no pseudonyms without privacy: pseudonymous")
 
 
 def load(path: Path, sources: Mapping[str, SourceType]) -> Settings:
@@ -150,6 +171,8 @@ def read(path: Path, sources: Mapping[str, SourceType]) -> Reading:
         targets=tuple(targets),
         folder=path.parent,
         seal=file.seal if file else None,
+        privacy=file.privacy if file else "plain",
+        pseudonym_key=file.pseudonym_key if file else None,
     )
     return Reading(settings=settings, names=names)
 
@@ -180,13 +203,15 @@ def _target(document: Document, where: Steps, sources: Mapping[str, SourceType])
 
 
 def secret_refs(value: Any) -> Iterator[SecretRef]:
-    """Yield every secret that a target's settings refer to."""
+    """Yield every secret that settings refer to: those of one target, or all of them."""
     if isinstance(value, SecretRef):
         yield value
     elif isinstance(value, msgspec.Struct):
         for name in value.__struct_fields__:
             yield from secret_refs(getattr(value, name))
-    elif isinstance(value, list | tuple):
+    elif isinstance(value, Mapping):
+        yield from secret_refs(tuple(value.values()))
+    elif isinstance(value, list | tuple | set | frozenset):
         for item in value:
             yield from secret_refs(item)
 

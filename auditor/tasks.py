@@ -16,14 +16,16 @@ from auditor.checking import Check, Reconciled
 from auditor.conversion import convert
 from auditor.evidence import FOLDER, Segment
 from auditor.judge import bind
-from auditor.model import JSON, Resource, Unproven
+from auditor.model import JSON, Problem, Resource, Unproven, UsageError
 from auditor.notebook import Cancelled, Questions, Recorder
 from auditor.plan import Plan, Task
 from auditor.policy import Test
-from auditor.questions import Connection, Opening, RegionShards, SecretRef, SourceType
+from auditor.pseudonyms import Pseudonyms
+from auditor.questions import Connection, Opening, RegionShards, SecretRef, SourceFailure, SourceType
 from auditor.redact import Redactor
 from auditor.scope import read_regions, wrong_target
-from auditor.settings import Settings
+from auditor.settings import Settings, secret_refs
+from auditor.sources.secrets import Keeper
 
 LOG = logging.getLogger(__name__)
 
@@ -48,6 +50,27 @@ class Context:
     cancelled: threading.Event = field(default_factory=threading.Event)
     transports: Mapping[str, Any] = field(default_factory=dict)
     patient: bool = True
+
+
+def find_secrets(settings: Settings, sources: Mapping[str, SourceType], redactor: Redactor) -> Keeper:
+    """Return who finds the secrets of auditor.yaml. All are concealed from now on, and addresses where so it says.
+
+    `UsageError` where the key of pseudonyms cannot be had, or is too short to be one.
+    """
+    keeper = Keeper(settings.folder, redactor.conceal)
+    keeper.conceal("auditor.yaml", secret_refs((settings.seal, settings.pseudonym_key)))
+    for target in settings.targets:
+        keeper.conceal(target.id, secret_refs(target.settings))
+        keeper.conceal_variables(sources[target.type].ambient)
+    if settings.pseudonym_key is not None:
+        try:
+            key = keeper.get(settings.pseudonym_key).encode("utf-8", "surrogateescape")
+            redactor.pseudonymise(Pseudonyms(key, settings.organization))
+        except SourceFailure as failure:
+            raise UsageError(Problem(f"pseudonym_key: {failure.message}")) from None
+        except ValueError as error:
+            raise UsageError(Problem(f"pseudonym_key: {error}")) from None
+    return keeper
 
 
 @dataclass(frozen=True)
@@ -111,6 +134,7 @@ def connected(name: str, task: Task, context: Context) -> AbstractContextManager
         secret=context.secret,
         conceal=context.redactor.conceal,
         folder=context.settings.folder,
+        organization=context.settings.organization,
         transport=context.transports.get(name),
         patient=context.patient,
     )

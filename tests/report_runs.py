@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -15,6 +15,7 @@ from auditor.results import (
     Counts,
     Criterion,
     CriterionSupport,
+    EvidenceItem,
     Finding,
     Head,
     PreviousRun,
@@ -38,7 +39,9 @@ class Stored:
         head: Head,
         findings: Callable[[], Iterable[Finding]] | Iterable[Finding] = (),
         fragment: Callable[[Citation], JSON] = lambda _: None,
+        items: Iterable[EvidenceItem] = (),
     ) -> None:
+        self._items = tuple(items)
         self._head = head
         self._findings = findings
         self._fragment = fragment
@@ -52,6 +55,13 @@ class Stored:
 
     def fragment(self, citation: Citation) -> JSON:
         return self._fragment(citation)
+
+    def provenance(self, citation: Citation) -> Mapping[str, str]:
+        where = (citation.file, citation.lines[0])
+        return next((item.facts for item in self._items if (item.file, item.line) == where), {})
+
+    def items(self) -> Iterator[EvidenceItem]:
+        return iter(self._items)
 
 
 def population(counts: Counts) -> int:

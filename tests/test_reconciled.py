@@ -11,12 +11,14 @@ import msgspec
 import pytest
 
 from auditor import plugins
+from auditor.answers import Answer
 from auditor.checking import Reconciled
-from auditor.judge import MOST_AGREEING, Tally
-from auditor.model import ClaimVerdict, Outcome
+from auditor.judge import MOST_AGREEING
+from auditor.model import ClaimVerdict, Outcome, Unreadable
 from auditor.questions import Failure
 from auditor.reports import markdown
 from auditor.results import Finding, Reconciliation, TestResult
+from tests.checks.asking import paged
 from tests.report_runs import Stored, a_claim, a_head, a_test
 from tests.test_engine import boxes
 from tests.toy import Result, World, audit, claim
@@ -171,16 +173,37 @@ def test_every_shard_that_differs_is_in_the_report_and_of_the_others_a_few(tmp_p
     assert [finding.resource.region for finding in on_target(differing)] == regions
 
 
-def test_a_difference_among_many_that_agree_is_never_lost_and_stands_first() -> None:
-    tally = Tally()
-    for number in range(500):
-        counted = 2 if number == 499 else 1
-        tally.reconcile(
-            Reconciliation(target="s", shard=f"r{number}", what="boxes", listed=1, counted=counted, source="the census")
-        )
-    assert len(tally.reconciled) == MOST_AGREEING + 1
-    assert [row.shard for row in tally.reconciled if not row.agrees] == ["r499"]
-    assert tally.agreeing == 499
+def test_a_difference_among_many_that_agree_is_never_lost_and_stands_first(tmp_path: Path) -> None:
+    regions = [f"r{number:03}" for number in range(40)]
+    world = World(boxes(1), census=1, regions=regions)
+
+    def before(question: str) -> None:
+        if question == "census":
+            world.census = 2 if len([asked for asked in world.asked if asked.endswith(":census")]) == 40 else 1
+
+    world.before = before
+    result = audit(world, tmp_path, claim("c", {"id": "e", "check": "boxes-counted-everywhere"}))
+    (test,) = result.claim().tests
+    assert [row.agrees for row in test.reconciled] == [False] + [True] * MOST_AGREEING
+    assert test.reconciled_more == 39 - MOST_AGREEING
+    assert (test.reconciled[0].shard, test.reconciled[0].counted) == ("r039", 2)
+    assert result.claim().verdict is ClaimVerdict.UNPROVEN
+
+
+@pytest.mark.parametrize("part", [Answer.literal(status="error", reason="refused"), paged([{}], None), paged(None)])
+def test_what_a_count_rests_on_must_be_readable(part: Any) -> None:
+    sound = (Answer.literal({}), Answer.literal(status="absent"), paged([{}], []))
+    assert Reconciled(what="boxes", listed=1, counted=1, source="the census", parts=sound).count() == 1
+    with pytest.raises(Unreadable, match=r"refused|cut off"):
+        Reconciled(what="boxes", listed=1, counted=1, source="the census", parts=(*sound, part)).count()
+
+
+def test_a_population_that_is_counted_is_no_subject_and_the_segment_is_whole(tmp_path: Path) -> None:
+    result = counted(tmp_path, 1, 1, census=3)
+    assert [(item.reached, item.error) for item in result.head.run.scope] == [(True, "")]
+    lines = (result.run / "evidence" / "s.main.jsonl").read_text().splitlines()
+    assert len([line for line in lines if line.startswith('{"kind":"subject"')]) == 3
+    assert '"complete":true' in lines[-1]
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,7 @@ def forms(secret: str) -> dict[str, str]:
         "JSON, slashes": json.dumps(secret)[1:-1].replace("/", "\\/"),
         "XML": html.escape(secret),
         "XML, text": html.escape(secret, quote=False),
+        "certificate": "".join(f"\\{char}" if char in ',+"\\<>;' else char for char in secret),
         "repr": repr(secret)[1:-1],
         "ascii": ascii(secret)[1:-1],
         "bytes": repr(raw)[2:-1],

@@ -378,8 +378,8 @@ def test_fragments_are_quoted_up_to_their_share() -> None:
     whole = len(json.dumps(values[large], indent=2, ensure_ascii=False).encode())
     for entry in (*entries[:QUOTED_PASSES], entries[-1]):
         first, second, third = entry[1]
-        assert QUOTE_BYTES - len("null") - 2 < len(first[4].encode()) <= QUOTE_BYTES - len("null")
-        assert (first[5], second[4:], third[4:]) == (whole, ["null"], [None])
+        assert QUOTE_BYTES - len("null") - 2 < len(first[5].encode()) <= QUOTE_BYTES - len("null")
+        assert (first[6], second[5:], third[5:]) == (whole, ["null"], [None])
     assert [len(place) for place in entries[QUOTED_PASSES][1]] == [4, 4, 4], "the pass after those is not quoted"
 
 

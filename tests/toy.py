@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -22,10 +23,21 @@ from auditor.checking import Check, Reconciled, Source, Subject
 from auditor.engine import Audit, Plugins
 from auditor.keys import SigningKey
 from auditor.model import Basis, Resource, Verdict, failed, not_applicable, passed
-from auditor.questions import Attempt, Failure, Opening, Operation, RegionShards, Reply, SecretRef, SourceType
+from auditor.questions import (
+    Attempt,
+    Failure,
+    Identified,
+    Opening,
+    Operation,
+    RegionShards,
+    Reply,
+    SecretRef,
+    SourceType,
+)
 from auditor.redact import Redactor
 from auditor.reports import json as json_report
 from auditor.results import Finding, Head
+from auditor.sources.timestamp_authority import Authority
 from auditor.stored import StoredRun
 
 NOW = dt.datetime(2026, 11, 23, 12, 0, tzinfo=dt.UTC)
@@ -54,8 +66,8 @@ class World:
     skew: dt.timedelta = dt.timedelta(0)
 
     @cached_property
-    def locks(self) -> dict[str, bool]:
-        return {box["id"]: box["closed"] for box in self.boxes}
+    def locks(self) -> dict[Any, Any]:
+        return {box.get("id"): box.get("closed") for box in self.boxes}
 
     def tick(self) -> dt.datetime:
         self.clock += dt.timedelta(seconds=1)
@@ -142,6 +154,9 @@ def source(world: World) -> SourceType:
         declare=lambda target: {"owner": target.owner, "only": target.only},
         open=connect,
         identity="who",
+        identified=lambda _, who: Identified(
+            system="the shelf in the cellar", account=f"owner {who.get('/Owner', str)}", asker="whoever comes in"
+        ),
         contradiction=contradiction,
         fan_out="regions",
         shards=shards,
@@ -283,14 +298,19 @@ def audit(
     selection: Any = None,
     waivers: Any = (),
     key: SigningKey | None = None,
+    authority: Authority | None = None,
+    more: Mapping[str, Any] = MappingProxyType({}),
     **target: Any,
 ) -> Result:
-    """Audit the toy world with these claims by the real engine; sealed with a key, where there is one."""
+    """Audit the toy world with these claims by the real engine; sealed with a key, where there is one.
+
+    `more` are further keys of auditor.yaml.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     found = plugins(world)
     entry = {"id": "s", "type": "shelf", "owner": "me", **target}
     config = folder / "auditor.yaml"
-    config.write_text(yaml.safe_dump({"version": 1, "organization": "Toys", "targets": [entry]}))
+    config.write_text(yaml.safe_dump({"version": 1, "organization": "Toys", "targets": [entry], **more}))
     loaded = settings.load(config, found.sources)
     file = {"version": 1, "id": "toys", "title": "Toys?", "source": {"title": "T", "url": "https://example.com"}}
     (folder / "pack").mkdir(exist_ok=True)
@@ -302,12 +322,13 @@ def audit(
     job = Audit(
         settings=loaded,
         policy=pack,
-        plan=plan.make(pack, targets, "Toys", found.checks, selection),
+        plan=plan.make(pack, targets, "Toys", found.checks, selection, loaded.privacy),
         plugins=found,
         output=folder / "reports",
         formats=("json",),
         redactor=Redactor(),
         key=key,
+        authority=authority,
         clock=world.tick,
     )
     with ThreadPoolExecutor(1) as pool:

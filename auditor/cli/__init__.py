@@ -32,6 +32,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "report": ("auditor.cli.report:command", "Write the reports of a stored run again."),
     "evaluate": ("auditor.cli.evaluate:command", "Judge a stored run again, offline."),
     "verify": ("auditor.cli.verify:command", "Verify that evidence is what was sealed."),
+    "package": ("auditor.cli.package:command", "Pack runs for the auditor, in one file."),
+    "sample": ("auditor.cli.sample:command", "Draw members of a population with the auditor's seed."),
     "keys": ("auditor.cli.keys:group", "Make and show the keys that runs are sealed with."),
     "completion": ("auditor.cli.completion:command", "Print the script that makes a shell complete."),
 }
@@ -169,21 +171,22 @@ def _refuse(error: click.ClickException) -> int:
 
 def _explain(error: Exception) -> int:
     from auditor.cli.complaint import complain
-    from auditor.cli.logs import where_the_log_is
+    from auditor.cli.logs import concealed, where_the_log_is
     from auditor.model import AuditorError, EvidenceError, UsageError
     from auditor.wording import counted
 
     if isinstance(error, UsageError):
-        complain(*map(str, error.problems), f"{counted(len(error.problems), 'problem')}; nothing was run")
+        lines = [*map(str, error.problems), f"{counted(len(error.problems), 'problem')}; nothing was run"]
+        complain(*map(concealed, lines))
         return USAGE
     if isinstance(error, EvidenceError):
-        complain(*f"evidence does not verify: {error}".splitlines())
+        complain(*concealed(f"evidence does not verify: {error}").splitlines())
         return EVIDENCE
     if isinstance(error, AuditorError):
-        complain(str(error))
+        complain(concealed(str(error)))
     elif isinstance(error, OSError):
         what = f"{error.filename}: {error.strerror}" if error.filename else error.strerror or type(error).__name__
-        complain(f"cannot go on: {what}; {where_the_log_is(error)}")
+        complain(f"cannot go on: {concealed(what)}; {where_the_log_is(error)}")
     else:
         complain(f"internal error: {type(error).__name__}; {where_the_log_is(error)}")
     return INTERNAL

@@ -53,18 +53,14 @@ def command(config: Path, policies: Path, verbose: int, no_color: bool, **select
     from auditor import doctor, plugins
     from auditor.cli import inputs, logs, screen
     from auditor.redact import Redactor
-    from auditor.settings import secret_refs
     from auditor.sources.clock import utcnow
-    from auditor.sources.secrets import Keeper
-    from auditor.tasks import Context
+    from auditor.tasks import Context, find_secrets
 
     checks, sources = plugins.checks(), plugins.sources()
     loaded, pack, planned = inputs.plan_of(config, policies, selected, checks, sources)
     redactor = Redactor()
     logs.set_up(verbose, redactor, None)
-    keeper = Keeper(loaded.folder, redactor.conceal)
-    for target in loaded.targets:
-        keeper.conceal(target.id, secret_refs(target.settings))
+    keeper = find_secrets(loaded, sources, redactor)
     cancelled = threading.Event()
     context = Context(
         run=Path(),

@@ -69,6 +69,11 @@ def set_up(verbosity: int, redactor: Redactor, file: Path | None) -> None:
     root.setLevel(logging.DEBUG if verbosity > 1 else logging.INFO)
 
 
+def concealed(text: str) -> str:
+    """Return text for the screen with every secret masked that this command knows."""
+    return _State.redactor.text(text)
+
+
 def where_the_log_is(error: Exception) -> str:
     """Write the traceback of an unforeseen error to the log; return where it can be read."""
     text = _State.redactor.text("".join(traceback.format_exception(error)))

@@ -13,6 +13,7 @@ from auditor.cli import completing
 from auditor.cli.exit_codes import REFUTED, SUPPORTED, UNPROVEN
 
 if TYPE_CHECKING:
+    from auditor.contents import Contents
     from auditor.keys import KeyRing
     from auditor.results import Head
 
@@ -125,6 +126,17 @@ def found_keys(given: Path | None, place: Path) -> tuple[KeyRing | None, Path | 
         if path.is_file():
             return keys.load(path), path
     return None, None
+
+
+def keys_of(given: Path | None, place: Path, files: Contents) -> tuple[KeyRing | None, str]:
+    """Return the keys that count for a package or a run, and where they are; its own where there are no others."""
+    ring, path = found_keys(given, place)
+    if ring is not None:
+        return ring, str(path)
+    from auditor.packaging.statement import KEYS, own_keys
+
+    own = own_keys(files)
+    return own, f"{place}: {KEYS}" if own is not None else ""
 
 
 def empty_folder(what: str) -> Callable[..., Any]:

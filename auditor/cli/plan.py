@@ -41,7 +41,7 @@ def command(config: Path, policies: Path, form: str, **selected: tuple[str, ...]
     import msgspec
 
     from auditor import cost, plugins
-    from auditor.cli import inputs
+    from auditor.cli import inputs, page
 
     checks, sources = plugins.checks(), plugins.sources()
     _, pack, planned = inputs.plan_of(config, policies, selected, checks, sources)
@@ -50,6 +50,8 @@ def command(config: Path, policies: Path, form: str, **selected: tuple[str, ...]
         click.echo(msgspec.json.format(msgspec.json.encode(found), indent=2))
     else:
         _show(found)
+        if planned.privacy == "pseudonymous":
+            page.line("e-mail addresses in answers would be kept as pseudonyms", hanging=4)
     return 0
 
 

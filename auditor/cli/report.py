@@ -37,6 +37,6 @@ def command(
     ring, _ = options.found_keys(keys_file, run)
     options.refuse_folder(output, run)
     verify.verify_run(Directory(run), ring, allow_unsigned=allow_unsigned)
-    render(open_run(run), options.make_folder(output), found, chosen)
+    render(open_run(run, found.sources), options.make_folder(output), found, chosen)
     screen.show_files(screen.console(color=False), [output / found.reports[name].filename for name in chosen])
     return 0

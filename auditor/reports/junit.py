@@ -121,6 +121,7 @@ def _write_suite(out: IO[bytes], head: Head, claim: ClaimResult, cases: _Cases) 
         "run": head.run.id,
         "what if": head.run.what_if,
         "disclaimer": head.run.disclaimer,
+        "privacy": head.run.privacy_note,
     }
     out.write((_open("testsuite", attributes) + "\n" + _properties(properties)).encode())
     out.write(_case_of_claim(claim).encode())

@@ -159,6 +159,8 @@ def _foot(head: Head) -> Iterator[str]:
     tool = safe(f"{run.tool.name} {run.tool.version}", 80)
     yield f"Run {name(run.id)}, as of {run.as_of:%Y-%m-%d %H:%M:%S} UTC, by {tool}."
     yield f"_{safe(run.disclaimer, 1000)}_"
+    if run.privacy_note:
+        yield f"_{safe(run.privacy_note, 1000)}_"
 
 
 def safe(text: str, most: int) -> str:

@@ -9,6 +9,8 @@ from auditor.sandbox.description import Truth, read
 from auditor.sandbox.part import SandboxError
 
 ACCOUNT_ID = "123456789012"  # moto's only account
+AWS = "aws"
+"""Stands for the key of volumes that AWS manages."""
 
 
 class CustomerKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -19,8 +21,20 @@ class CustomerKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     state: Literal["enabled", "disabled", "pending_deletion"] = "enabled"
 
 
+class KeyOfVolume(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A volume that is from now on under another key. EC2 does this to no volume: a demo world alone needs it."""
+
+    region: str
+    volume_id: str
+    kms_key_id: str
+
+
 class Volume(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An EBS volume. Encrypted without `key` means: by the account's AWS managed key (alias/aws/ebs)."""
+    """An EBS volume. Encrypted without `key` means: by the account's AWS managed key (alias/aws/ebs).
+
+    `earlier_key`: the key it was under when an earlier run looked at it, `aws` for the one that AWS manages. EC2
+    changes the key of no volume: this is what the company's claim says cannot happen.
+    """
 
     name: str
     region: str
@@ -29,6 +43,7 @@ class Volume(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     expected: dict[str, Truth]  # by check id
     state: Literal["available", "in-use"] = "available"  # in-use: the root volume of an instance
     key: str | None = None
+    earlier_key: str | None = None
 
 
 class DefaultEncryption(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -126,12 +141,18 @@ def _check(world: AwsWorld, path: Path) -> None:
     keys = {(key.region, key.name) for key in world.keys}
     items: list[Volume | Bucket] = [*world.volumes, *world.buckets]
     for item in items:
-        key = item.key if isinstance(item, Volume) else item.encryption.key if item.encryption else None
         if item.region not in world.enabled_regions:
             raise SandboxError(f"{path}: {item.name} is in {item.region}, which is not an enabled region")
-        if key and (item.region, key) not in keys:
-            raise SandboxError(f"{path}: {item.name} names the key {key}, which {item.region} does not have")
+        for key in _named_keys(item):
+            if key and (item.region, key) not in keys:
+                raise SandboxError(f"{path}: {item.name} names the key {key}, which {item.region} does not have")
     names = [item.name for item in items] + [user.arn for user in world.users]
     for name in set(names):
         if names.count(name) > 1:
             raise SandboxError(f"{path}: there are two {name}")
+
+
+def _named_keys(item: Volume | Bucket) -> tuple[str | None, ...]:
+    if isinstance(item, Volume):
+        return item.key, None if item.earlier_key == AWS else item.earlier_key
+    return (item.encryption.key if item.encryption else None,)

@@ -20,7 +20,17 @@ import msgspec
 
 from auditor.answers import Answer
 from auditor.model import JSON
-from auditor.questions import Allowance, Opening, Operation, Reply, SecretRef, SourceFailure, SourceType, Trouble
+from auditor.questions import (
+    Allowance,
+    Identified,
+    Opening,
+    Operation,
+    Reply,
+    SecretRef,
+    SourceFailure,
+    SourceType,
+    Trouble,
+)
 from auditor.sources import github_graphql
 from auditor.sources.clock import utcnow
 from auditor.sources.github_grants import write_token
@@ -209,6 +219,15 @@ def declare(target: GithubTarget) -> dict[str, JSON]:
     return {"organization": target.organization, "base_url": target.base_url}
 
 
+def identified(declared: Answer, identity: Answer) -> Identified:
+    """Say which organization answered, and as whom it was asked (REST, "Get an organization membership")."""
+    return Identified(
+        system=f"GitHub at {declared.get('/base_url', str)}",
+        account=f"organization {identity.get('/organization/login', str)} (id {identity.get('/organization/id', int)})",
+        asker=f"{identity.get('/user/login', str)} (id {identity.get('/user/id', int)}), {identity.get('/role', str)}",
+    )
+
+
 def contradiction(declared: Answer, identity: Answer) -> str | None:
     """Say which other organization answered; None where it is the declared one. Logins know no case."""
     expected, actual = declared.get("/organization", str), identity.get("/organization/login", str)
@@ -223,7 +242,9 @@ SOURCE = SourceType(
     operations=OPERATIONS,
     declare=declare,
     open=lambda target, opening: closing(GithubConnection(target, opening)),
+    where=("/base_url",),
     identity="membership",
+    identified=identified,
     contradiction=contradiction,
     denied=("403", "404", "422", *github_graphql.DENIED),
     troubles={Trouble.DENIED: ("sso",)},

@@ -12,7 +12,6 @@ import hashlib
 import http.client
 import json
 import re
-import textwrap
 import threading
 import time
 import urllib.parse
@@ -37,11 +36,11 @@ MOST_ATTEMPTS = 5
 MOST_BYTES = 32 * 1024 * 1024
 MOST_NESTED = 100
 """Levels of arrays and objects: an answer has few, and whatever reads it later calls itself for each of them."""
-LONGEST_MESSAGE = 500
 _CHUNK = 64 * 1024
 _PORTS = {"https": 443, "http": 80}
 _LINK = re.compile(r'\s*<([^<>\s]*)>((?:\s*;\s*[\w*-]+\s*=\s*(?:"[^"]*"|[^\s",;]+))*)\s*(?:,|$)')
 _REL = re.compile(r';\s*rel\s*=\s*(?:"([^"]*)"|([^\s",;]+))', re.IGNORECASE)
+_MEDIA = re.compile(r"[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}/[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}")
 _TOKEN = re.compile(r"[\x21-\x7e]+")  # what a header's value may hold (RFC 9110 section 5.5), without spaces
 
 
@@ -163,8 +162,11 @@ class Https:
         headers: Mapping[str, str] = _NOTHING,
         body: JSON = None,
     ) -> Asked:
-        """Ask one URL, with a JSON body where there is one; try again as long as patience and budget last."""
-        sent = msgspec.json.encode(body) if body is not None else None
+        """Ask one URL, with a body where there is one (JSON, or octets as they are, whose type is then in `headers`).
+
+        Tries again as long as patience and budget last.
+        """
+        sent = body if body is None or isinstance(body, bytes) else msgspec.json.encode(body)
         content = {} if sent is None else {"Content-Type": "application/json"}
         started = utcnow()
         attempts: list[Attempt] = []
@@ -177,7 +179,7 @@ class Https:
                 received = self._once(method, url, {**self._headers, **content, **headers}, sent)
                 answer = read(received)
             except SourceFailure as error:
-                failure = Failure(error.code, textwrap.shorten(error.message, LONGEST_MESSAGE, placeholder=" …"))
+                failure = Failure(error.code, error.message)
             attempts.append(Attempt(at, received.status if received else 0, failure.code if failure else ""))
             wait = self._patience(received, len(attempts)) if received and failure else None
             wait = None if len(attempts) == MOST_ATTEMPTS else wait
@@ -289,10 +291,19 @@ def read_json(received: Received, shape: Any) -> JSON:
 
     No member may stand twice, and no number be NaN. Members that `shape` does not name are kept and not looked at.
     """
-    media = received.headers.get("content-type", "").partition(";")[0].strip().lower()
+    media = media_type(received)
     if media != "application/json" and not media.endswith("+json"):
         refuse(f"not JSON, but {media or 'of no stated kind'}")
     return parse_json(received.raw, shape)
+
+
+def media_type(received: Received) -> str:
+    """Return the media type of a body in small letters, without parameters; "" where none is stated.
+
+    What is no media type (RFC 6838 section 4.2) is not quoted: cut or changed, a secret in it would not be known again.
+    """
+    media = received.headers.get("content-type", "").partition(";")[0].strip()
+    return media.lower() if not media or _MEDIA.fullmatch(media) else "of a kind that is none"
 
 
 def parse_json(raw: bytes, shape: Any) -> JSON:

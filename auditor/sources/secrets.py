@@ -33,6 +33,12 @@ class Keeper:
             except SourceFailure as failure:
                 LOG.info("%s: %s", target, failure)  # whoever needs it says so in its answer
 
+    def conceal_variables(self, names: Iterable[str]) -> None:
+        """Have what stands in these environment variables concealed, as far as anything does."""
+        for name in names:
+            if value := os.environ.get(name):
+                self._conceal(value)
+
 
 def resolve(ref: SecretRef, folder: Path) -> str:
     """Return the secret, without a file's last newline; `SourceFailure` names the variable or file, never the value."""

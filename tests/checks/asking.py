@@ -21,7 +21,13 @@ ABSENT = Answer.literal(status="absent")
 
 def question(operation: str, /, **params: Any) -> Question:
     """Name one question."""
-    return operation, tuple(sorted(params.items()))
+    return operation, tuple(sorted((name, _frozen(value)) for name, value in params.items()))
+
+
+def _frozen(value: Any) -> Any:
+    if isinstance(value, dict):
+        return tuple(sorted((name, _frozen(member)) for name, member in value.items()))
+    return tuple(map(_frozen, value)) if isinstance(value, list) else value
 
 
 def params(check: Check, **given: JSON) -> Any:
@@ -30,12 +36,21 @@ def params(check: Check, **given: JSON) -> Any:
 
 
 class InMemory:
-    """A `Source` over a table of answers. Asking what is not in the table is a mistake of the test, or of the check."""
+    """A `Source` over a table of answers. Asking what is not in the table is a mistake of the test, or of the check.
+
+    `otherwise` answers what is not in the table where that is none: what is asked follows from damaged answers.
+    """
 
     def __init__(
-        self, answers: Mapping[Question, Answer | Listing], *, target: Answer = DENIED, shard: str = "main"
+        self,
+        answers: Mapping[Question, Answer | Listing],
+        *,
+        target: Answer = DENIED,
+        shard: str = "main",
+        otherwise: Answer | None = None,
     ) -> None:
         self._answers = answers
+        self._otherwise = otherwise
         self.target = target
         self.shard = shard
         self.asked: list[Question] = []
@@ -63,6 +78,8 @@ class InMemory:
     def _answer(self, operation: str, params: Mapping[str, Any]) -> Answer | Listing:
         asked = question(operation, **params)
         self.asked.append(asked)
+        if self._otherwise is not None and asked not in self._answers:
+            return self._otherwise
         assert asked in self._answers, f"nobody wrote an answer to {asked}"
         return self._answers[asked]
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from auditor.answers import Answer, Listing, Record
 from auditor.checking import Check, Reconciled, Subject
 from auditor.checks import (
+    aws_ebs_key_stability,
     aws_ebs_volume_encryption,
     aws_iam_mfa,
     aws_s3_encryption,
@@ -23,6 +24,7 @@ from auditor.checks import (
 )
 from auditor.model import JSON
 from tests.checks.asking import InMemory, Question, params, question, require_agreement
+from tests.checks.earlier_runs import RUN, earlier, seen
 from tests.checks.iam_report import ACCOUNT, account, root, user
 from tests.checks.lifecycle import EVER, NEVER, abort, expire, expire_older, filtered, rule
 from tests.checks.password_groups import ACCEPT, ARGON2, group, pbkdf2, summary
@@ -67,8 +69,10 @@ class System(NamedTuple):
             if asked != TARGET
         }
         declared = Answer(records.get(TARGET, Record("system", 0, "target", "error")))
+        not_asked = Answer(Record("system", 0, "", "error", reason="not asked")) if changed else None
+        sources = [InMemory(answers, target=declared, otherwise=not_asked) for _ in self.check.sources]
         counts = []
-        for found in self.check.collect(params(self.check, **self.given), InMemory(answers, target=declared)):
+        for found in self.check.collect(params(self.check, **self.given), *sources):
             if isinstance(found, Reconciled):
                 counts.append(found)
             else:
@@ -183,6 +187,20 @@ SYSTEMS = [
             question("ec2.describe_volumes"): VOLUMES,
             question("kms.describe_key", KeyId="key-1"): KEY,
             question("kms.describe_key", KeyId="key-2"): KEY,
+        },
+    ),
+    System(
+        "keys of volumes",
+        aws_ebs_key_stability.CHECK,
+        {},
+        {
+            TARGET: {"account_id": ACCOUNT},
+            question("ec2.describe_volumes"): VOLUMES,
+            earlier("vol-1", "vol-2"): {
+                "runs": [{"run": RUN, "sequence": 1, "manifest_sha256": "5e" * 32, "signed_by": ""}],
+                "unread": {"answers": 0, "items": 1},
+                "resources": {"vol-1": [seen("key-1")], "vol-2": [seen("key-2", runs=3)]},
+            },
         },
     ),
     System(

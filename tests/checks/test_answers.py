@@ -105,6 +105,29 @@ def test_what_stands_beside_something_redacted_is_readable(pointer: str) -> None
     assert followed(redacted=("/a/b/0", "/a/0"))[0].has(pointer)
 
 
+def test_a_list_is_read_item_by_item_around_what_is_redacted_in_it_and_never_as_a_value() -> None:
+    body = {"items": [{"id": 1, "echo": "[redacted]"}, {"id": 2, "echo": "x"}, "[redacted]"]}
+    answer, _ = followed(body, redacted=("/items/0/echo", "/items/2"))
+    first, second, third = answer.items("/items")
+    assert [first.get("/id", int), second.get("", dict)] == [1, {"id": 2, "echo": "x"}]
+    for read in (
+        lambda: first.get("/echo", str),
+        lambda: first.get("", dict),
+        lambda: third.get("", str),
+        lambda: answer.get("/items", list),
+        lambda: answer.get("", dict),
+    ):
+        with pytest.raises(Unreadable, match="was redacted"):
+            read()
+
+
+@pytest.mark.parametrize("masked", ["", "/items"])
+def test_a_list_that_is_redacted_itself_or_stands_in_what_is_has_no_items(masked: str) -> None:
+    answer, _ = followed({"items": [{"id": 1}]}, redacted=(masked,))
+    with pytest.raises(Unreadable, match="was redacted"):
+        answer.items("/items")
+
+
 def test_an_answer_that_was_refused_has_nothing_to_read() -> None:
     assert not DENIED.readable
     for read in (

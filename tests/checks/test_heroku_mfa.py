@@ -236,6 +236,8 @@ def test_nobody_is_both_invited_and_in_the_team() -> None:
     assert counts() == [(2, 2)]
     assert counts(invitations=paged([INVITED])) == [(3, 3)]
     assert counts(invitations=paged([INVITED], [invited("Bao@Explo.co")])) == [(4, 3)]
+    shouting = paged([ADA, BAO | {"email": "BAO@EXPLO.CO"}])
+    assert counts(members=shouting, invitations=paged([invited("bao@explo.co")])) == [(3, 2)]
 
 
 def test_who_is_listed_or_invited_twice_counts_once() -> None:

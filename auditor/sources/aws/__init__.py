@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from auditor.questions import Opening, SourceType
 from auditor.sources.aws.grants import write_policy, write_terraform
 from auditor.sources.aws.operations import OPERATIONS
-from auditor.sources.aws.target import AwsTarget, contradiction, declare, shards
+from auditor.sources.aws.target import AwsTarget, contradiction, declare, identified, shards
 from auditor.sources.aws.troubles import DENIED, TROUBLES
 
 if TYPE_CHECKING:
@@ -28,11 +28,14 @@ SOURCE = SourceType(
     operations=OPERATIONS,
     declare=declare,
     open=connect,
+    where=("/endpoint_url",),
     identity="sts.get_caller_identity",
+    identified=identified,
     contradiction=contradiction,
     fan_out="ec2.describe_regions",
     shards=shards,
     denied=DENIED,
     troubles=TROUBLES,
     grants={"aws": write_policy, "terraform": write_terraform},
+    ambient=("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_CONTAINER_AUTHORIZATION_TOKEN"),
 )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import textwrap
 
 from botocore.exceptions import (
     BotoCoreError,
@@ -26,7 +25,6 @@ from auditor.sources.aws.troubles import DENIED
 from auditor.sources.aws.wire import OK, Exchange, error_word
 
 NOT_FOUND = 404
-LONGEST_MESSAGE = 1000
 
 _CODES = {
     NoCredentialsError: "credentials",
@@ -56,28 +54,26 @@ def is_absent(error: Exception, exchange: Exchange) -> bool:
 def failure_of(error: Exception, exchange: Exchange) -> Failure | None:
     """Return why a call failed, never quoting a body; None where AWS has no part in it."""
     if isinstance(error, SourceFailure):
-        return _failure(error.code, error.message)
+        return Failure(error.code, error.message)
     if isinstance(error, ClientError):
         return _refusal(error, exchange)
     if isinstance(error, BotoCoreError) and not exchange.status:
-        return _failure(_CODES.get(type(error), type(error).__name__), str(error))
+        return Failure(_CODES.get(type(error), type(error).__name__), str(error))
     if not exchange.status:
         return None
     if exchange.status != OK:
-        return _failure(str(exchange.status), _status(exchange) + _needs(str(exchange.status), exchange.operation))
-    return _failure(
-        "malformed", f"the body cannot be read: {type(error).__name__}"
-    )  # botocore's parsers raise anything
+        return Failure(str(exchange.status), _status(exchange) + _needs(str(exchange.status), exchange.operation))
+    return Failure("malformed", f"the body cannot be read: {type(error).__name__}")  # botocore's parsers raise anything
 
 
 def _refusal(error: ClientError, exchange: Exchange) -> Failure:
     code = exchange.attempts[-1].reason or str(exchange.status)
     if code == "malformed":
-        return _failure(code, "not XML")
+        return Failure(code, "not XML")
     if code in exchange.operation.absent:  # and yet it is not absent
-        return _failure("malformed", f"{code}, but not as AWS says it (HTTP {exchange.status})")
+        return Failure("malformed", f"{code}, but not as AWS says it (HTTP {exchange.status})")
     message = error_word(error.response, "Message") or _status(exchange)
-    return _failure(code, message + _needs(code, exchange.operation))
+    return Failure(code, message + _needs(code, exchange.operation))
 
 
 def _needs(code: str, operation: AwsOperation) -> str:
@@ -87,8 +83,3 @@ def _needs(code: str, operation: AwsOperation) -> str:
 def _status(exchange: Exchange) -> str:
     reason = http.client.responses.get(exchange.status, "")
     return f"HTTP {exchange.status} {reason}".strip() + ", and nothing in the body that explains it"
-
-
-def _failure(code: str, message: str) -> Failure:
-    """Build a failure of one line; a long message is cut between words, so that no secret is cut in two."""
-    return Failure(code, textwrap.shorten(message, LONGEST_MESSAGE, placeholder=" …"))

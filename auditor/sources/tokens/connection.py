@@ -18,7 +18,16 @@ from auditor.conversion import convert
 from auditor.model import JSON
 from auditor.questions import Failure, Opening, Operation, Reply, SecretRef, SourceFailure
 from auditor.sources.clock import utcnow
-from auditor.sources.http import Https, Received, describe_status, in_header, read_json, refuse, stated_message
+from auditor.sources.http import (
+    Https,
+    Received,
+    describe_status,
+    in_header,
+    media_type,
+    read_json,
+    refuse,
+    stated_message,
+)
 from auditor.sources.tokens import content
 from auditor.sources.tokens.reading import Keys, Token, handle, read_token
 from auditor.sources.tokens.target import Mint, TokensTarget, Verify
@@ -159,7 +168,7 @@ class TokensConnection:
         def read(received: Received) -> JSON:
             outcome = _outcome(verify, received)
             _timely(received, held.token, due)
-            kind = content.describe(received) if outcome == "accepted" else content.media_type(received)
+            kind = content.describe(received) if outcome == "accepted" else media_type(received)
             return {"status": received.status, "outcome": outcome, "content": kind}
 
         reply = self._present(verify, text, read)

@@ -6,14 +6,9 @@ import hashlib
 from typing import Any
 
 from auditor.model import JSON
-from auditor.sources.http import Received, read_json
+from auditor.sources.http import Received, media_type, read_json
 
 LONGEST_KIND = 1000
-
-
-def media_type(received: Received) -> str:
-    """Return the media type of a body, without parameters; "" where none is stated."""
-    return received.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 def describe(received: Received) -> str:

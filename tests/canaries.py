@@ -1,0 +1,92 @@
+"""Secrets that would be known again anywhere: their forms, and a search for them in whatever an audit leaves behind."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import io
+import re
+import urllib.parse
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.test_redact import forms as written_forms
+
+_ENCODED = re.compile(rb"[A-Za-z0-9+/_-]{24,}={0,2}")
+
+
+def forms(secret: str) -> dict[str, str]:
+    """The secret as a system that means harm may send it back."""
+    raw = secret.encode()
+    more = {
+        "small": secret.lower(),
+        "on one line": " ".join(secret.split()),
+        "within a sentence": f"so {secret}, they say",
+        "in a URL": f"https://user:{urllib.parse.quote(secret, safe='')}@host.example/",
+        "Basic header": f"Basic {base64.b64encode(b'user:' + raw).decode()}",
+        "Bearer header": f"Bearer {secret}",
+    }
+    return {**written_forms(secret), **more}
+
+
+def within_bytes(secret: str) -> dict[str, str]:
+    """The secret in bytes that are kept encoded, as a whole value: a transcript of a connection, a certificate."""
+    said = f"\0{' '.join(forms(secret).values())}\0".encode()
+    return {"transcript": said.hex(), "certificate": base64.b64encode(said).decode()}
+
+
+def needles(secret: str) -> set[bytes]:
+    """What must be nowhere: every form, base64 at every alignment without its ends, and either half of the secret."""
+    raw = secret.encode()
+    found = {form.encode() for form in written_forms(secret).values()} | {secret.lower().encode()}
+    for before in (b"", b"x", b"xy"):
+        core = base64.b64encode(before + raw)[len(before) + 2 : -4]
+        found |= {core, core.replace(b"+", b"-").replace(b"/", b"_")}
+    half = len(raw) // 2
+    return found | {raw[:half], raw[half:], raw[:half].hex().encode(), raw[half:].hex().encode()}
+
+
+def texts(path: Path) -> Iterator[tuple[str, bytes]]:
+    """Every file below a folder, or in a package, by its name; the names themselves as well."""
+    if path.is_dir():
+        for file in sorted(path.rglob("*")):
+            yield f"the name {file}", file.name.encode()
+            if file.is_file():
+                yield from _of_file(str(file), file.read_bytes())
+    else:
+        yield from _of_file(str(path), path.read_bytes())
+
+
+def _of_file(name: str, data: bytes) -> Iterator[tuple[str, bytes]]:
+    if zipfile.is_zipfile(io.BytesIO(data)):
+        with zipfile.ZipFile(io.BytesIO(data)) as package:
+            for member in package.namelist():
+                yield from _of_file(f"{name}/{member}", package.read(member))
+    yield name, data
+
+
+def found(secrets: dict[str, str], *left: tuple[str, bytes]) -> list[str]:
+    """Where a secret is to be read in these texts, by its name: as it stands, or in what is encoded there."""
+    hits = []
+    wanted = [(name, needle) for name, secret in secrets.items() for needle in needles(secret)]
+    for where, text in left:
+        inner = b"\n".join(_decoded(text))
+        for name, needle in wanted:
+            if needle in text:
+                hits.append(f"{name}: {needle!r} in {where}")
+            elif needle in inner:
+                hits.append(f"{name}: {needle!r} encoded in {where}")
+    return hits
+
+
+def _decoded(text: bytes) -> Iterator[bytes]:
+    for run in _ENCODED.findall(text):
+        try:
+            if re.fullmatch(rb"(?:[0-9A-Fa-f]{2})+", run):
+                yield bytes.fromhex(run.decode())
+            else:
+                standard = run.rstrip(b"=").replace(b"-", b"+").replace(b"_", b"/")
+                yield base64.b64decode(standard + b"=" * (-len(standard) % 4))
+        except binascii.Error:
+            continue
