@@ -8,7 +8,8 @@ from random import Random
 
 import pytest
 
-from auditor.verify import DoesNotVerify
+from auditor.model import EvidenceError
+from auditor.verify import DoesNotVerify, Flaw
 from tests.cli_process import auditor
 from tests.tampering import KINDS
 from tests.tampering.chain import Chain, Original, make
@@ -33,9 +34,10 @@ def apply(original: Original, folder: Path, number: int) -> tuple[str, Chain, st
         return kind, chain, "nothing was changed"
     try:
         chain.verify()
-    except DoesNotVerify as error:
-        wrong = "" if expected.by(error.flaws) else f"{expected} was expected, and told was: {error}"
-        return kind, chain, wrong
+    except EvidenceError as error:
+        file, _, reason = str(error).partition(": ")
+        flaws = error.flaws if isinstance(error, DoesNotVerify) else (Flaw(file, 0, reason),)
+        return kind, chain, "" if expected.by(flaws) else f"{expected} was expected, and told was: {error}"
     return kind, chain, "it verifies"
 
 

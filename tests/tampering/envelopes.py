@@ -156,11 +156,6 @@ def encoding(data: bytes, rng: Random) -> bytes:
     return data.decode().encode(rng.choice(["utf-16", "utf-32", "utf-16-le"]))
 
 
-def stripped(data: bytes, rng: Random) -> bytes:
-    """Put the bare statement in the place of the envelope."""
-    return payload(data) + rng.choice([b"\n", b""])
-
-
 def payload_spelling(data: bytes, rng: Random) -> bytes:
     """Write the statement itself otherwise; the signature is over its bytes."""
     read = json.loads(payload(data))
@@ -198,6 +193,13 @@ def foreign_key(chain: Chain, rng: Random) -> Told:
     for name in names:
         (run / name).write_bytes(envelope.close(payload(old[name]), key))
     return told(run, *names)
+
+
+def stripped(chain: Chain, rng: Random) -> Told:
+    """Put the bare statement in the place of one of the envelopes."""
+    run, name = chain.run(rng), rng.choice(STATEMENTS)
+    (run / name).write_bytes(payload((run / name).read_bytes()) + rng.choice([b"\n", b""]))
+    return told(run, *STATEMENTS)
 
 
 def both_stripped(chain: Chain, rng: Random) -> Told:
@@ -244,10 +246,9 @@ CHANGES = (
     number_of_signatures,
     json_spelling,
     encoding,
-    stripped,
     payload_spelling,
 )
-TAMPERINGS = (other_statement, other_signature, foreign_key, both_stripped, said_otherwise)
+TAMPERINGS = (other_statement, other_signature, foreign_key, stripped, both_stripped, said_otherwise)
 KINDS: dict[str, Tampering] = {
     **{f"envelope: {change.__name__}": rewriting(change) for change in CHANGES},
     **{f"envelope: {tamper.__name__}": tamper for tamper in TAMPERINGS},

@@ -34,9 +34,14 @@ def _foreign_in_disguise(run: Path, chain: Chain, old: dict[str, bytes]) -> None
 
 
 def disguised(chain: Chain, old: dict[str, bytes]) -> SigningKey:
-    """Return the foreign key, calling itself by the id of the one that signed."""
-    key = SigningKey(chain.foreign._private)
-    key.id = parts(old[seal.MANIFEST]).signatures[0].keyid
+    """Return the foreign key, calling itself by the id of the one that signed a run."""
+    return disguised_as(chain.foreign, parts(old[seal.MANIFEST]))
+
+
+def disguised_as(foreign: SigningKey, of: envelope.Envelope) -> SigningKey:
+    """Return a key, calling itself by the id of the one that signed."""
+    key = SigningKey(foreign._private)
+    key.id = of.signatures[0].keyid
     return key
 
 

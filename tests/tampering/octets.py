@@ -19,8 +19,9 @@ def lines_told(before: bytes, after: bytes) -> set[int]:
     begin = next((i for i in range(shorter) if before[i] != after[i]), shorter)
     same = next((i for i in range(shorter - begin) if before[-1 - i] != after[-1 - i]), shorter - begin)
     line = 1 + before.count(b"\n", 0, begin)
+    lasts = (before.count(b"\n"), after.count(b"\n"))
     several = b"\n" in before[begin : len(before) - same] or b"\n" in after[begin : len(after) - same]
-    return {line, line + 1 if several else line, line - 1 if line == before.count(b"\n") else line}
+    return {line, line + 1 if several else line, line - 1 if line in lasts else line}
 
 
 def changing(change: Callable[[bytes, Random], bytes], choose: Callable[[Path], list[str]] = files) -> Tampering:
@@ -60,6 +61,8 @@ def other_byte(data: bytes, rng: Random) -> bytes:
 def digit_for_digit(data: bytes, rng: Random) -> bytes:
     """Change a number, a date or a digest so that it stays one."""
     places = [index for index, byte in enumerate(data) if byte in b"0123456789"]
+    if not places:
+        return flip_bit(data, rng)
     position = rng.choice(places)
     digit = rng.choice([byte for byte in b"0123456789" if byte != data[position]])
     return data[:position] + bytes([digit]) + data[position + 1 :]
@@ -73,6 +76,8 @@ def insert_byte(data: bytes, rng: Random) -> bytes:
 def insert_blank(data: bytes, rng: Random) -> bytes:
     """White space means nothing in JSON between two tokens."""
     places = [index for index, byte in enumerate(data) if byte in b",:[]{}\n"]
+    if not places:
+        return insert_byte(data, rng)
     position = rng.choice(places)
     return data[:position] + rng.choice([b" ", b"\t", b"\r", b"\n"]) + data[position:]
 

@@ -13,6 +13,7 @@ from auditor import seal
 from tests.sealing import finished_of, scope_of
 from tests.tampering.chain import (
     HOUR,
+    STAMPED,
     STATEMENTS,
     Chain,
     Tampering,
@@ -22,7 +23,9 @@ from tests.tampering.chain import (
     with_dates,
 )
 from tests.tampering.forging import seal_without_the_key
+from tests.tsa_server import Issuer
 
+OTHER_AUTHORITY = Issuer("Stamps of Nowhere")
 NAMES = (
     "more.txt",
     ".hidden",
@@ -260,6 +263,7 @@ def keys(chain: Chain, rng: Random) -> Told:
     run, scope, finished = rng.choice(runs)
     begin = runs[0][1].started_at - HOUR
     ring = chain.ring
+    other = tuple(msgspec.structs.replace(key, public=chain.foreign.public) for key in ring.keys)
     chain.ring = rng.choice(
         [
             msgspec.structs.replace(ring, keys=()),
@@ -268,18 +272,28 @@ def keys(chain: Chain, rng: Random) -> Told:
             with_dates(ring, finished.finished_at + dt.timedelta(microseconds=rng.randrange(1, 9)), None),
             with_dates(ring, scope.as_of + dt.timedelta(microseconds=rng.randrange(1, 9)), None),
             with_dates(ring, begin, begin + dt.timedelta(seconds=rng.randrange(1, 99))),
+            msgspec.structs.replace(ring, keys=other),
             msgspec.structs.replace(
-                ring, keys=tuple(msgspec.structs.replace(key, public=chain.foreign.public) for key in ring.keys)
-            ),
-            msgspec.structs.replace(
-                ring,
-                keys=tuple(
-                    msgspec.structs.replace(key, id=chain.foreign.id, public=chain.foreign.public) for key in ring.keys
-                ),
+                ring, keys=tuple(msgspec.structs.replace(key, id=chain.foreign.id) for key in other)
             ),
         ]
     )
     return told(run, *STATEMENTS)
+
+
+def authority(chain: Chain, rng: Random) -> Told:
+    """Hold the time stamps against another authority than the one that gave them."""
+    run = rng.choice([run for run in chain.runs if (run / seal.STAMP).exists()])
+    chain.ring = msgspec.structs.replace(chain.ring, timestamp_authorities=(OTHER_AUTHORITY.pem,))
+    return told(run, seal.STAMP)
+
+
+def stamp(chain: Chain, rng: Random) -> Told:
+    """Let a run bear the time stamp of another, or one where it told of none."""
+    run, lender = rng.sample(chain.runs[:STAMPED], 2)
+    run = rng.choice([run, chain.runs[STAMPED]])
+    shutil.copyfile(lender / seal.STAMP, run / seal.STAMP)
+    return told(run, seal.STAMP)
 
 
 TAMPERINGS = (
@@ -304,5 +318,7 @@ TAMPERINGS = (
     other_chain,
     no_statements,
     keys,
+    authority,
+    stamp,
 )
 KINDS: dict[str, Tampering] = {f"places: {tamper.__name__}": tamper for tamper in TAMPERINGS}
