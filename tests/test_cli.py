@@ -82,7 +82,7 @@ def test_without_a_command_help_is_shown_as_a_mistake(shell: Shell) -> None:
         (["rnu"], "Error: there is no command 'rnu' (did you mean 'run'?)"),
         (["run", "--clame", "x"], "Error: No such option '--clame'. Did you mean '--claim'?"),
         (["run", "--format", "htlm"], "unknown format 'htlm' (did you mean 'html'?)"),
-        (["run", "--format", "json,zzz"], "unknown format 'zzz'; known here: csv, evidence, html, json, junit, markdown"),
+        (["run", "--format", "json,zzz"], "unknown format 'zzz'; known here: csv, evidence, html, json, junit,"),
         (["run", "--workers", "0"], "--workers '0': expected threads:N with N from 1 to 256"),
         (["run", "--workers", "threads:1000"], "--workers 'threads:1000': expected threads:N with N from 1 to 256"),
         (["run", "--fail-on", "always"], "'always' is not one of 'unproven', 'refuted', 'never'"),
