@@ -16,7 +16,7 @@ import pytest
 import yaml
 from requests.adapters import HTTPAdapter
 
-from auditor import plugins
+from auditor import plugins, yamlcore
 from auditor.questions import Connection, Opening, Operation, Reply, SourceType
 from auditor.settings import Target
 from auditor.sources.aws.operations import AwsOperation
@@ -207,7 +207,7 @@ def test_canaries_stay_secret_where_everything_fails(broken: Audited, tmp_path: 
             target |= {"max_attempts": 1, "role_arn": "arn:aws:iam::123456789012:role/auditor"}
             target["external_id"] = {"env": "EXTERNAL_ID"}
     config = tmp_path / "auditor.yaml"
-    config.write_text(yaml.safe_dump(settings))
+    config.write_text(yamlcore.dump(settings))
     everything = {**broken.world.environment, **CANARIES}
     shown = auditor("doctor", "-vv", "-c", config, "--policies", PACK, cwd=tmp_path, **everything)
     assert shown.code == 3

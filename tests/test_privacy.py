@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import yaml
 
-from auditor import plugins, policy, settings
+from auditor import plugins, policy, settings, yamlcore
 from auditor.cli import inputs
 from auditor.cli.logs import RedactingFormatter
 from auditor.engine import Audit, Plugins, evaluate
@@ -172,7 +172,7 @@ def test_a_whole_world_is_judged_as_it_is_with_addresses(broken: Audited, tmp_pa
     """Users of AWS, whose names are addresses, included: nothing is judged otherwise, and nothing is lost."""
     entries = yaml.safe_load(broken.world.config.read_text())
     config = broken.world.config.with_name("private.yaml")
-    config.write_text(yaml.safe_dump({**entries, **PRIVATE}))
+    config.write_text(yamlcore.dump({**entries, **PRIVATE}))
     run = audit(config, tmp_path)
     found = json.loads((run / "report.json").read_text())["findings"]
     shown = Counter((one["test"], one["target"], one["resource"]["type"], one["outcome"]) for one in found)

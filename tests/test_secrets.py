@@ -125,7 +125,7 @@ def test_canaries_as_every_secret_stay_secret_where_everything_fails(broken: Aud
         elif "samples" in target:
             target["samples"] = str(broken.world.config.parent / target["samples"])
     config = tmp_path / "auditor.yaml"
-    config.write_text(yaml.safe_dump(settings))
+    config.write_text(yamlcore.dump(settings))
     result = audit(config, tmp_path / "reports", {**broken.world.environment, **CANARIES})
     assert result.returncode in (1, 3), result.stderr[-2000:]
     assert b"Traceback" not in result.stdout
