@@ -16,6 +16,7 @@ import pytest
 import requests
 import yaml
 
+from auditor import yamlcore
 from tests.world_runs import PACK, Audited
 
 CANARIES = {
