@@ -37,7 +37,9 @@ class Flaw(msgspec.Struct, frozen=True, order=True):
     reason: str
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}: {self.reason}" if self.line else f"{self.file}: {self.reason}"
+        """One line, whatever the file is called and whatever an envelope calls its key."""
+        said = f"{self.file}:{self.line}: {self.reason}" if self.line else f"{self.file}: {self.reason}"
+        return said if said.isprintable() else repr(said)[1:-1]
 
 
 class DoesNotVerify(EvidenceError):

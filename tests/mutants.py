@@ -1,4 +1,4 @@
-"""`python -m tests.mutants [FUNCTION…]`: is every guard of the seal, of evidence and of redaction needed by some test?
+"""Whether each guard of seal, evidence and redaction is needed by some test: `python -m tests.mutants [FUNCTION…]`.
 
 mutmut changes one place of the code at a time and runs the tests that reach it. Its own changes are completed by those
 that take a guard out. What survives is either a test that is missing, or stands in mutants_survivors.toml, with the

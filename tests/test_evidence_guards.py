@@ -128,7 +128,11 @@ def test_questions_are_told_apart_by_target_operation_and_parameters() -> None:
     key = question_key("s", "get", {"a": 1, "b": 2})
     assert len(key) == 16
     assert key == question_key("s", "get", {"b": 2, "a": 1})
-    others = [("t", "get", {"a": 1, "b": 2}), ("s", "put", {"a": 1, "b": 2}), ("s", "get", {"a": 1, "b": "2"})]
+    others: list[tuple[str, str, dict[str, Any]]] = [
+        ("t", "get", {"a": 1, "b": 2}),
+        ("s", "put", {"a": 1, "b": 2}),
+        ("s", "get", {"a": 1, "b": "2"}),
+    ]
     assert len({key, *(question_key(*other) for other in others)}) == 4
 
 
@@ -181,17 +185,9 @@ def test_a_line_that_is_no_json_or_endless_is_refused(path: Path, rows: list[byt
 
 
 def test_a_line_of_which_only_the_head_can_be_read_is_refused_when_it_is_read(path: Path, rows: list[bytes]) -> None:
-    for change in (
-        (b'"effect":"read"', b'"effect":"none"'),
-        (b'"x":0', b'"\xff":0'),
-        (b'"x":0', b'"x":' + b"[" * 9_999),
-    ):
+    for change in ((b'"effect":"read"', b'"effect":"none"'), (b'"x":0', b'"\xff":0')):
         path.write_bytes(b"".join(marked([rows[0], rows[1].replace(*change), *rows[2:]])))
-        try:
-            again = Segment.read(path)
-        except EvidenceError as error:  # the head could not be read, either
-            assert str(error).startswith(f"{NAME}: not a line of evidence: ")
-            continue
+        again = Segment.read(path)
         (offset,) = again.asked(question_key("s", "get", {"a": 0})) or ()
         with pytest.raises(EvidenceError, match=f"^{NAME}: not a line of evidence: "):
             again.record(offset)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -102,19 +103,19 @@ def test_a_damaged_run_stops_only_whoever_has_to_know_the_last_one(folder: Path,
     assert seal.latest_run(folder, strict=bool(strict)) == (previous(third), 3)  # it was not the last
     (third / seal.EVIDENCE).write_bytes(b"{}")
     if strict:
-        with pytest.raises(EvidenceError, match=f"^{third / seal.EVIDENCE}: is no DSSE envelope: "):
+        with pytest.raises(EvidenceError, match=re.escape(f"{third / seal.EVIDENCE}: is no DSSE envelope: ")):
             seal.latest_run(folder, strict=True)
     else:
         assert seal.latest_run(folder) == (previous(second), 2)
     (second / seal.EVIDENCE).unlink()
     if strict:
-        with pytest.raises(EvidenceError, match=f"^{third / seal.EVIDENCE}: is no DSSE envelope: "):
+        with pytest.raises(EvidenceError, match=re.escape(f"{third / seal.EVIDENCE}: is no DSSE envelope: ")):
             seal.latest_run(folder, strict=True)
     else:
         assert seal.latest_run(folder) is None
     shutil.rmtree(third)
     if strict:
-        with pytest.raises(EvidenceError, match=f"^{second / seal.EVIDENCE}: cannot be read: No such"):
+        with pytest.raises(EvidenceError, match=re.escape(f"{second / seal.EVIDENCE}: cannot be read: No such")):
             seal.latest_run(folder, strict=True)
 
 
@@ -168,14 +169,14 @@ def test_what_an_envelope_holds_is_refused_in_words(payload: str, sig: str, reas
 
 @pytest.mark.parametrize("data", [b"", b"\xff", b"{}", b'{"payload":"\xc3\xa9","payloadType":"","signatures":[]}'])
 def test_what_cannot_be_read_even_unverified_is_refused(data: bytes) -> None:
-    with pytest.raises(EvidenceError, match="^is no DSSE envelope: "):
+    with pytest.raises(EvidenceError, match=r"^is no DSSE envelope: "):
         envelope.payload_unverified(data)
 
 
 def test_a_statement_is_refused_in_words(once: Sealed) -> None:
     for decode in (seal.decode_evidence, seal.decode_manifest):
         for payload in (b"", b"{}", b"\xff", b'{"_type":' + b"[" * 9_999):
-            with pytest.raises(EvidenceError, match="^is no statement of a run: "):
+            with pytest.raises(EvidenceError, match=r"^is no statement of a run: "):
                 decode(payload)
     payload = envelope.payload_unverified((once.run / seal.MANIFEST).read_bytes())
     with pytest.raises(EvidenceError) as caught:

@@ -16,6 +16,7 @@ import pytest
 from auditor import envelope, keys, seal, verify
 from auditor.contents import Directory, Within, read, sha256
 from auditor.model import EvidenceError
+from auditor.results import PreviousRun
 from auditor.verify import DoesNotVerify, Flaw
 from tests import toy
 from tests.sealing import finished_of, scope_of, seal_anew
@@ -220,26 +221,30 @@ def test_the_time_a_key_was_valid_is_told(sealed: Sealed) -> None:
         return [flaw.reason for flaw in found]
 
     day = toy.NOW - 24 * 3600 * SECOND
-    assert told(day, finished.finished_at) == [
-        f"is of {finished.finished_at:%Y-%m-%d %H:%M:%S} UTC; its key {sealed.key.id} was valid from "
-        f"{day:%Y-%m-%d %H:%M:%S} until {finished.finished_at:%Y-%m-%d %H:%M:%S} UTC"
-    ]
-    assert told(scope.as_of + SECOND, None) == [
-        f"is of {scope.as_of:%Y-%m-%d %H:%M:%S} UTC; its key {sealed.key.id} was valid from "
-        f"{scope.as_of + SECOND:%Y-%m-%d %H:%M:%S} UTC"
-    ]
+    end, late = finished.finished_at, scope.as_of + SECOND
+    until = f"its key {sealed.key.id} was valid from {day:%Y-%m-%d %H:%M:%S} until {end:%Y-%m-%d %H:%M:%S} UTC"
+    assert told(day, end) == [f"is of {end:%Y-%m-%d %H:%M:%S} UTC; {until}"]
+    since = f"its key {sealed.key.id} was valid from {late:%Y-%m-%d %H:%M:%S} UTC"
+    assert told(late, None) == [f"is of {scope.as_of:%Y-%m-%d %H:%M:%S} UTC; {since}"]
+
+
+def test_a_flaw_is_one_line_whatever_it_quotes(sealed: Sealed) -> None:
+    assert str(Flaw("päth", 3, "why")) == "päth:3: why"
+    assert str(Flaw("a\nb", 0, "why\x1b")) == "a\\nb: why\\x1b"
+    made = envelope.Envelope("YQ==", envelope.PAYLOAD_TYPE, (envelope.Signature("k\n20261123: verifies", "YQ=="),))
+    (sealed.run / seal.EVIDENCE).write_bytes(msgspec.json.encode(made) + b"\n")
+    told = f"{seal.EVIDENCE}: is signed by a key that is not known: k\\n20261123: verifies"
+    assert [str(flaw) for flaw in flaws(sealed)] == [told]
 
 
 # The chain
 
 
 def test_unsigned_runs_of_a_chain_are_taken_only_where_that_is_said(sealed: Sealed) -> None:
-    before = None
+    before: PreviousRun | None = None
     for run in sealed.runs:
-        previous = scope_of(run).previous_run
-        scope = msgspec.structs.replace(scope_of(run), previous_run=previous and type(previous)(previous.id, before))
-        seal_anew(run, None, scope)
-        before = seal.sha256_file(run / seal.MANIFEST)
+        seal_anew(run, None, msgspec.structs.replace(scope_of(run), previous_run=before))
+        before = PreviousRun(run.name, _manifest(run))
     assert of_chain(sealed) == [Flaw(f"{run.name}/{seal.MANIFEST}", 0, verify.UNSIGNED) for run in sealed.runs]
     assert len(verify.verify_chain(sealed.run.parent, sealed.ring, allow_unsigned=True)) == 3
 
@@ -259,10 +264,8 @@ def test_runs_are_in_the_order_of_their_numbers_whatever_their_names(sealed: Sea
     late = first.rename(first.with_name(f"{first.name[:17]}ffffffff"))
     again(sealed, late, run=late.name)
     shutil.rmtree(third)
-    previous = type(scope_of(second).previous_run)
-    assert previous is not type(None)
-    moved = second.rename(early)
-    again(sealed, moved, run=early.name, started_at=start, previous_run=previous(late.name, _manifest(late)))
+    second.rename(early)
+    again(sealed, early, run=early.name, started_at=start, previous_run=PreviousRun(late.name, _manifest(late)))
     found = verify.verify_chain(early.parent, sealed.ring)
     assert [(one.scope.sequence, one.run) for one in found] == [(scope.sequence, late.name), (2, early.name)]
 
@@ -314,7 +317,7 @@ def test_names_are_those_of_files_in_byte_order(tmp_path: Path) -> None:
     deep = Within(Directory(tmp_path), "b/c")
     assert (deep.name, deep.names()) == ("c", ["d"])
     (tmp_path / "b" / "c" / "link").symlink_to("d")
-    with pytest.raises(EvidenceError, match="^b/c/link: is no ordinary file$"):
+    with pytest.raises(EvidenceError, match=r"^b/c/link: is no ordinary file$"):
         Directory(tmp_path).names()
     with pytest.raises(EvidenceError, match=f"^{tmp_path}/none: cannot be read: No such file or directory$"):
         Directory(tmp_path / "none").names()
