@@ -219,6 +219,7 @@ def test_the_changed_line_is_told(rows: list[bytes]) -> None:
         mark = mark_of(rows[number - 2]).encode()
         assert told(with_line(number, mark, b"0" * 16)) == (number, CHANGED)  # its own mark, which is of no other line
     assert told(with_line(1, b'"prev":""', b'"prev":"0123456789abcdef"')) == (1, CHANGED)
+    assert told([rows[0].replace(b'"prev":""', b'"prev":"0123456789abcdef"')]) == (1, CHANGED)
     assert told(with_line(7, b'"y"', b'"z"')) == (7, CHANGED)
     assert told(with_line(8, b"true", b"false")) == (8, AGREE)
     assert told(with_line(8, mark_of(rows[6]).encode(), b"0" * 16)) == (7, CHANGED)  # nothing follows that could tell

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from auditor import envelope, keys, seal
 from auditor.contents import Directory
@@ -18,6 +19,7 @@ from auditor.model import EvidenceError, UsageError
 from auditor.results import PreviousRun
 from tests.sealing import scope_of, seal_anew
 from tests.test_verify import Sealed, make
+from tests.tsa_server import Issuer
 
 NOW = dt.datetime(2026, 11, 23, 12, 0, tzinfo=dt.UTC)
 HOUR = dt.timedelta(hours=1)
@@ -285,3 +287,40 @@ def test_a_key_file_is_refused_by_its_name(made: tuple[Path, Path]) -> None:
     assert told(valid_until=key["valid_from"]) == wrong
     twice = msgspec.json.encode({**file, "keys": [key, key]})
     assert refused(keys.parse, twice, "file") == "file: names a key twice"
+
+
+def test_an_authority_is_read_from_its_file_or_refused_by_name(made: tuple[Path, Path], tmp_path: Path) -> None:
+    issuer = Issuer()
+    file = tmp_path / "ca.pem"
+    file.write_text(f"words before\n{issuer.pem}{issuer.pem}")
+    assert keys.authorities(file) == (issuer.pem, issuer.pem)
+    digest = hashlib.sha256(issuer.certificate.public_bytes(Encoding.DER)).hexdigest()
+    assert keys.describe_authority(issuer.pem) == f"CN=Stamps of the World (SHA-256 {digest})"
+    assert keys.add_authorities(file, made[1]) == (issuer.pem, issuer.pem)
+    other = Issuer("Others")
+    file.write_text(other.pem)
+    keys.add_authorities(file, made[1])
+    ring = keys.load(made[1])
+    assert ring.timestamp_authorities == (issuer.pem, other.pem)
+    assert len(ring.keys) == 1
+    none = "holds no certificate (PEM) of a time-stamp authority"
+    for text in (b"", b"words", issuer.pem.encode().replace(b"MII", b"%%%")):
+        file.write_bytes(text)
+        assert refused(keys.authorities, file) == f"{file}: {none}"
+    file.write_bytes(b"\xff")
+    assert refused(keys.authorities, file) == f"{file}: cannot be read: it is no text"
+    file.unlink()
+    assert refused(keys.add_authorities, file, made[1]) == f"{file}: cannot be read: No such file or directory"
+
+
+def test_an_authority_that_is_no_single_certificate_spoils_the_key_file(made: tuple[Path, Path]) -> None:
+    pem = Issuer().pem
+    ring = keys.load(made[1])
+
+    def with_authorities(*pems: str) -> bytes:
+        return keys.to_json(msgspec.structs.replace(ring, timestamp_authorities=pems))
+
+    assert keys.parse(with_authorities(pem), "file").timestamp_authorities == (pem,)
+    reason = "file: a time-stamp authority in it is no single certificate, written as PEM usually is"
+    for pems in ((pem + pem,), ("",), ("x",), (f"words\n{pem}",), (pem, "x")):
+        assert refused(keys.parse, with_authorities(*pems), "file") == reason
