@@ -14,7 +14,8 @@ from collections.abc import Iterator
 import msgspec
 
 from auditor.answers import Answer, pointer_join
-from auditor.checking import Check, Source, Subject, in_batches
+from auditor.checking import Check, Reconciled, Source, Subject, in_batches
+from auditor.checks import aws_config_volumes
 from auditor.model import Basis, Resource, Unproven, Verdict, failed, not_applicable, passed
 
 VOLUMES, VOLUME, KEY = "ec2.describe_volumes", "/VolumeId", "/KmsKeyId"
@@ -26,15 +27,17 @@ class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """There is nothing to set."""
 
 
-def collect(params: Params, aws: Source, runs: Source) -> Iterator[Subject]:  # noqa: ARG001 - every check's shape
+def collect(params: Params, aws: Source, runs: Source) -> Iterator[Subject | Reconciled]:  # noqa: ARG001 - as in every
     """Every EBS volume of the region, and what earlier runs saw of it: one question for each page of volumes."""
     account = {"type": "aws", "account_id": aws.target.get("/account_id", str)}
-    named = ((volume.get(VOLUME, str), volume) for volume in aws.listing(VOLUMES))
+    volumes = aws.listing(VOLUMES)
+    named = ((volume.get(VOLUME, str), volume) for volume in volumes)
     for page in in_batches(named, PAGE):
         ids = [name for name, _ in page]
         past = runs.ask("distinct", operation=VOLUMES, target=account, items="/Volumes", id=VOLUME, value=KEY, ids=ids)
         for name, volume in page:
             yield Subject(Resource("aws.ec2.volume", name, _name(volume), aws.shard), volume=volume, past=past)
+    yield aws_config_volumes.reconciled(aws, volumes)
 
 
 def evaluate(subject: Subject, params: Params) -> Verdict:  # noqa: ARG001 - every check has the same shape
@@ -80,7 +83,7 @@ def _name(volume: Answer) -> str:
 CHECK = Check(
     id="aws-ebs-key-stability",
     title="EBS volumes stay under the same key",
-    sources={"aws": {VOLUMES: 1}, "runs": {"distinct": 0}},
+    sources={"aws": {VOLUMES: 1, **aws_config_volumes.QUESTIONS}, "runs": {"distinct": 0}},
     shard="region",
     basis=Basis.RECORDS,
     params=Params,
@@ -100,8 +103,9 @@ CHECK = Check(
         "anything of the time before the first run that saw the volume; at first sight there is nothing to compare",
         "that KMS keeps the material of the key: automatic rotation adds new material under the same ARN",
         "that the last runs before this one were not all taken away: only a chain head kept elsewhere shows that",
-        "that no volume is missing from the listing: EC2 offers no second count to compare it with",
+        *aws_config_volumes.CANNOT_PROVE,
     ),
-    no_second_source="EC2 counts an account's volumes nowhere else: its listing stands alone",
+    second_source=aws_config_volumes.SECOND_SOURCE,
+    no_second_source=aws_config_volumes.NO_SECOND_SOURCE,
     criteria=("CC6.1",),
 )

@@ -145,7 +145,13 @@ def start_account(
     users = _user("administrator", ["*"]), _user("auditor", world.auditor_may, world.auditor_may_not)
     signed_in = {user.name: user.last_sign_in for user in world.users if user.last_sign_in}
     settings = msgspec.json.encode(
-        {"enabled_regions": world.enabled_regions, "users": users, "root": _root(world), "signed_in": signed_in}
+        {
+            "enabled_regions": world.enabled_regions,
+            "users": users,
+            "root": _root(world),
+            "signed_in": signed_in,
+            "recording_since": {recorder.region: recorder.since for recorder in world.recorders},
+        }
     )
     part = AwsPart(AwsServer(settings, folder, command), users)
     try:

@@ -6,7 +6,18 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
-from auditor.sandbox.aws_world import AWS, AwsWorld, Bucket, CustomerKey, IamUser, IdentityCenter, KeyOfVolume, Volume
+from auditor.sandbox.aws_world import (
+    ACCOUNT_ID,
+    AWS,
+    AwsWorld,
+    Bucket,
+    CustomerKey,
+    IamUser,
+    IdentityCenter,
+    KeyOfVolume,
+    Recorder,
+    Volume,
+)
 
 # The types of each service's client are a package of their own, which a demo does not need.
 Client = Any
@@ -28,8 +39,9 @@ def seed(world: AwsWorld, connect: Callable[[str, str], Client]) -> tuple[dict[s
     regions = sorted({item.region for item in items})
     clients = {(service, region): connect(service, region) for region in regions for service in ("ec2", "kms", "s3")}
     iam = connect("iam", "us-east-1")
-    for user in world.users:
-        create_user(iam, user)
+    create_users(iam, world.users)
+    for recorder in world.recorders:
+        create_recorder(connect("config", recorder.region), recorder)
     create_identity_center(iam, world.identity_center)
     for provider in world.saml_providers:
         create_saml_provider(iam, provider.name)
@@ -136,6 +148,31 @@ def create_user(iam: Client, user: IamUser) -> None:
         iam.enable_mfa_device(UserName=user.name, SerialNumber=device["SerialNumber"], **codes)
     if user.access_key:
         iam.create_access_key(UserName=user.name)
+
+
+def create_users(iam: Client, users: list[IamUser]) -> None:
+    """Create the users; between those of before and after it, have IAM make the report, which it keeps for hours."""
+    newcomers = [user for user in users if user.after_report]
+    for user in users:
+        if user not in newcomers:
+            create_user(iam, user)
+    while newcomers and iam.generate_credential_report()["State"] != "COMPLETE":
+        pass  # the first answer says that it was begun
+    for user in newcomers:
+        create_user(iam, user)
+
+
+def create_recorder(config: Client, recorder: Recorder) -> None:
+    """Switch AWS Config on in a region."""
+    group = {"resourceTypes": recorder.only} if recorder.only else {"allSupported": True}
+    role = f"arn:aws:iam::{ACCOUNT_ID}:role/aws-service-role/config.amazonaws.com/AWSServiceRoleForConfig"
+    config.put_configuration_recorder(
+        ConfigurationRecorder={"name": "default", "roleARN": role, "recordingGroup": group}
+    )
+    config.put_delivery_channel(DeliveryChannel={"name": "default", "s3BucketName": "acme-config"})
+    config.start_configuration_recorder(ConfigurationRecorderName="default")
+    if recorder.stopped:
+        config.stop_configuration_recorder(ConfigurationRecorderName="default")
 
 
 def create_identity_center(iam: Client, center: IdentityCenter) -> None:

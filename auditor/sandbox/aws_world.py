@@ -85,6 +85,7 @@ class IamUser(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     mfa: bool = False
     access_key: bool = False
     last_sign_in: str = ""  # RFC 3339; "": never
+    after_report: bool = False  # created when IAM had made its report already, which does not have this user
 
     @property
     def arn(self) -> str:
@@ -112,6 +113,15 @@ class SamlProvider(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return f"arn:aws:iam::{ACCOUNT_ID}:saml-provider/{self.name}"
 
 
+class Recorder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What AWS Config records in a region: `only` these types of resources, or everything."""
+
+    region: str
+    since: str  # RFC 3339
+    only: list[str] = []
+    stopped: bool = False
+
+
 class AwsWorld(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One AWS account, and the truth about it."""
 
@@ -126,6 +136,7 @@ class AwsWorld(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     users: list[IamUser] = []
     identity_center: IdentityCenter = IdentityCenter()
     saml_providers: list[SamlProvider] = []
+    recorders: list[Recorder] = []  # of AWS Config, at most one in a region
     expected_of_our_users: dict[str, Truth] = {}  # of the administrator and the auditor, by check id
 
 
@@ -140,6 +151,9 @@ def _check(world: AwsWorld, path: Path) -> None:
     """Raise SandboxError for what the types cannot say."""
     keys = {(key.region, key.name) for key in world.keys}
     items: list[Volume | Bucket] = [*world.volumes, *world.buckets]
+    for recorder in world.recorders:
+        if recorder.region not in world.enabled_regions:
+            raise SandboxError(f"{path}: AWS Config records in {recorder.region}, which is not an enabled region")
     for item in items:
         if item.region not in world.enabled_regions:
             raise SandboxError(f"{path}: {item.name} is in {item.region}, which is not an enabled region")

@@ -7,6 +7,7 @@ writes that port to standard output. Each further line changes the key of a volu
 standard input ends it ends: the pipe closes however the parent dies, so nothing stays behind even after a kill -9.
 """
 
+import datetime as dt
 import logging
 import os
 import sys
@@ -20,7 +21,7 @@ from moto.iam.models import iam_backends
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import make_server
 
-from auditor.sandbox import moto_corrections, moto_iam_corrections
+from auditor.sandbox import moto_config_corrections, moto_corrections, moto_iam_corrections
 from auditor.sandbox.aws_world import ACCOUNT_ID, KeyOfVolume
 
 
@@ -40,13 +41,15 @@ class User(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class ServerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the server is told on standard input.
 
-    `root` holds columns of root's row in credential reports, `signed_in` when users last did so, by name.
+    `root` holds columns of root's row in credential reports, `signed_in` when users last did so, by name;
+    `recording_since` when AWS Config's recorders were started, by region.
     """
 
     enabled_regions: list[str]
     users: list[User]
     root: dict[str, str]
     signed_in: dict[str, str]
+    recording_since: dict[str, dt.datetime] = {}
 
 
 class QuietRequestHandler(MotoRequestHandler):
@@ -88,6 +91,7 @@ def serve() -> None:
         moto_corrections.ENABLED_REGIONS[:] = settings.enabled_regions
         moto_iam_corrections.ROOT.update(settings.root)
         moto_iam_corrections.SIGNED_IN.update(settings.signed_in)
+        moto_config_corrections.SINCE.update(settings.recording_since)
         for user in settings.users:
             create_user(user)
         # From the first request on, signatures are checked and only what a user's policy allows is answered.

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from auditor.answers import Answer, Listing, Record
 from auditor.checking import Check, Reconciled, Subject
 from auditor.checks import (
+    aws_config_volumes,
     aws_ebs_key_stability,
     aws_ebs_volume_encryption,
     aws_iam_mfa,
@@ -25,7 +26,7 @@ from auditor.checks import (
 from auditor.model import JSON
 from tests.checks.asking import InMemory, Question, params, question, require_agreement
 from tests.checks.earlier_runs import RUN, earlier, seen
-from tests.checks.iam_report import ACCOUNT, account, root, user
+from tests.checks.iam_report import ACCOUNT, account, root, user, user_arn
 from tests.checks.lifecycle import EVER, NEVER, abort, expire, expire_older, filtered, rule
 from tests.checks.password_groups import ACCEPT, ARGON2, group, pbkdf2, summary
 from tests.checks.token_answers import MINTED, minted, number, presented, token
@@ -56,7 +57,9 @@ class System(NamedTuple):
     def records(self) -> dict[Question, Record]:
         """What is kept of it: each answer on a line of its own, listings as one page."""
         return {
-            asked: Record("system", line, asked[0], "ok", {"Items": body} if isinstance(body, list) else body)
+            asked: Record(
+                "system", line, asked[0], "ok", {"Items": body} if isinstance(body, list) else body, dated=NOW
+            )
             for line, (asked, body) in enumerate(self.bodies.items(), 1)
         }
 
@@ -90,6 +93,8 @@ VOLUMES = [
     {"VolumeId": "vol-1", "Encrypted": True, "KmsKeyId": "key-1", "Tags": [{"Key": "Name", "Value": "database"}]},
     {"VolumeId": "vol-2", "Encrypted": True, "KmsKeyId": "key-2", "State": "available"},
 ]
+RECORDER = {"name": "default", "recordingGroup": {"allSupported": True}}
+RECORDING = {"name": "default", "recording": True, "lastStatus": "Success", "lastStartTime": "2025-03-03T10:00:00Z"}
 BUCKETS = [{"Name": "a", "BucketRegion": "eu-central-1"}, {"Name": "b", "BucketRegion": "us-east-1"}]
 A, B = ({"Bucket": bucket["Name"], "BucketRegion": bucket["BucketRegion"]} for bucket in BUCKETS)
 TAGS = {"TagSet": [{"Key": "team", "Value": "x"}, {"Key": "data", "Value": "export"}]}
@@ -178,15 +183,29 @@ def _door(where: Mapping[str, Any], session: JSON, *newer: JSON) -> dict[Questio
     }
 
 
+VOLUMES_AND_KEYS: dict[Question, JSON] = {
+    question("ec2.describe_volumes"): VOLUMES,
+    question("kms.describe_key", KeyId="key-1"): KEY,
+    question("kms.describe_key", KeyId="key-2"): KEY,
+}
 SYSTEMS = [
     System(
         "volumes",
         aws_ebs_volume_encryption.CHECK,
         {"key_manager": "AWS"},
-        {
-            question("ec2.describe_volumes"): VOLUMES,
-            question("kms.describe_key", KeyId="key-1"): KEY,
-            question("kms.describe_key", KeyId="key-2"): KEY,
+        VOLUMES_AND_KEYS | {question(aws_config_volumes.RECORDERS): {"ConfigurationRecorders": []}},
+    ),
+    System(
+        "volumes that AWS Config records",
+        aws_ebs_volume_encryption.CHECK,
+        {"key_manager": "AWS"},
+        VOLUMES_AND_KEYS
+        | {
+            question(aws_config_volumes.RECORDERS): {"ConfigurationRecorders": [RECORDER]},
+            question(aws_config_volumes.STATUS): {"ConfigurationRecordersStatus": [RECORDING]},
+            question(aws_config_volumes.KNOWN, resourceType="AWS::EC2::Volume"): [
+                {"resourceId": volume["VolumeId"]} for volume in VOLUMES
+            ],
         },
     ),
     System(
@@ -196,6 +215,7 @@ SYSTEMS = [
         {
             TARGET: {"account_id": ACCOUNT},
             question("ec2.describe_volumes"): VOLUMES,
+            question(aws_config_volumes.RECORDERS): {"ConfigurationRecorders": []},
             earlier("vol-1", "vol-2"): {
                 "runs": [{"run": RUN, "sequence": 1, "manifest_sha256": "5e" * 32, "signed_by": ""}],
                 "unread": {"answers": 0, "items": 1},
@@ -210,6 +230,24 @@ SYSTEMS = [
         {
             TARGET: {"account_id": ACCOUNT},
             question("iam.get_credential_report"): account(root(), user("ada"), user("bao")),
+            question("iam.get_account_summary"): {"SummaryMap": {"Users": 2, "AccountMFAEnabled": 1}},
+            question("iam.list_roles", PathPrefix=aws_iam_mfa.PATH): [],
+            question("iam.list_saml_providers"): [],
+        },
+    ),
+    System(
+        "MFA of AWS users, one of them younger than the report",
+        aws_iam_mfa.CHECK,
+        {},
+        {
+            TARGET: {"account_id": ACCOUNT},
+            question("iam.get_credential_report"): account(root(), user("ada"), user("gone")),
+            question("iam.get_account_summary"): {"SummaryMap": {"Users": 3, "AccountMFAEnabled": 1}},
+            question("iam.list_users"): [
+                {"Arn": user_arn("ada"), "CreateDate": "2024-05-02T09:00:00+00:00"},
+                {"Arn": user_arn("new"), "CreateDate": "2026-11-23T09:00:00+00:00"},
+                {"Arn": user_arn("newer"), "CreateDate": "2026-11-23T11:00:00+00:00"},
+            ],
             question("iam.list_roles", PathPrefix=aws_iam_mfa.PATH): [],
             question("iam.list_saml_providers"): [],
         },

@@ -11,7 +11,17 @@ from auditor.answers import Answer
 from auditor.checking import Subject
 from auditor.checks.aws_ebs_key_stability import CHECK, PAGE
 from auditor.model import Citation, Outcome, Resource, Unproven, Unreadable, Verdict, failed, not_applicable, passed
-from tests.checks.asking import ABSENT, DENIED, InMemory, paged, params, question, unreadable
+from tests.checks.asking import (
+    ABSENT,
+    DENIED,
+    InMemory,
+    paged,
+    params,
+    question,
+    reconciled_by,
+    subjects_of,
+    unreadable,
+)
 from tests.checks.earlier_runs import RUN, earlier, seen
 from tests.checks.iam_report import ACCOUNT
 
@@ -137,7 +147,7 @@ def test_parameters_are_strict(given: dict[str, Any]) -> None:
 
 
 def collecting(aws: InMemory, runs: InMemory) -> Any:
-    return CHECK.collect(params(CHECK), aws, runs)
+    return subjects_of(CHECK, params(CHECK), aws, runs)
 
 
 def volumes(first: int, last: int) -> list[Any]:
@@ -145,9 +155,11 @@ def volumes(first: int, last: int) -> list[Any]:
 
 
 def sources(*pages: Any, known: tuple[tuple[str, ...], ...]) -> tuple[InMemory, InMemory]:
-    aws = InMemory(
-        {question("ec2.describe_volumes"): paged(*pages)}, target=Answer.literal({"account_id": ACCOUNT}), shard="here"
-    )
+    answers: dict[Any, Any] = {
+        question("ec2.describe_volumes"): paged(*pages),
+        question("config.describe_configuration_recorders"): Answer.literal({"ConfigurationRecorders": []}),
+    }
+    aws = InMemory(answers, target=Answer.literal({"account_id": ACCOUNT}), shard="here")
     return aws, InMemory({earlier(*ids): Answer.literal(past()) for ids in known})
 
 
@@ -200,3 +212,9 @@ def test_an_account_that_is_not_declared_is_nobodys() -> None:
 def test_first_sight_alone_supports_nothing() -> None:
     """A population of which every member is apart is empty, which the engine makes an error (tests/test_engine.py)."""
     assert judge(VOLUME).outcome is Outcome.NOT_APPLICABLE
+
+
+def test_the_volumes_are_held_against_aws_config() -> None:
+    aws, runs = sources(volumes(1, 2), known=(("vol-1", "vol-2"),))
+    (held,) = reconciled_by(CHECK, params(CHECK), aws, runs)
+    assert (held.listed, held.count(), held.note) == (2, None, "AWS Config does not record volumes in here")
