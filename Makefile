@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo dev test test-long schemas docs sample bench clean
+.PHONY: help demo dev test test-long mutants schemas docs sample bench clean
 
 help: ## Show what there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -23,9 +23,13 @@ test: $(VENV)/.dev ## Lint, types, import contracts and all tests but the long o
 	$(BIN)/auditor policy validate
 	$(BIN)/pytest -m "not long" -n 2 --dist loadgroup
 
-test-long: $(VENV)/.dev ## The tests that take minutes
+test-long: $(VENV)/.dev ## The tests that take minutes, and `make mutants`
 	@.ci/system-packages postgresql chromium
 	$(BIN)/pytest -m long
+	$(BIN)/python -m tests.mutants
+
+mutants: $(VENV)/.dev ## Change and take out each guard of seal, evidence and redaction: some test has to notice
+	$(BIN)/python -m tests.mutants
 
 schemas: $(VENV)/.dev ## Write the published JSON Schemas again
 	$(BIN)/auditor policy schema > policies/policy.schema.json
@@ -48,7 +52,7 @@ bench: $(VENV)/.dev ## Measure time, memory and API calls (figures, not assertio
 	$(BIN)/python -m tests.bench
 
 clean: ## Remove what was built (never reports)
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .coverage*
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .coverage* mutants
 
 $(VENV)/bin/python:
 	@.ci/system-packages python

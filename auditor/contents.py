@@ -55,7 +55,7 @@ class Directory:
 
     def open(self, name: str) -> io.BufferedIOBase:
         """Open one file, and never through a link; a pipe in its place would never be opened (hence O_NONBLOCK)."""
-        descriptor = os.open(self.path / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = os.open(self.path / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             os.close(descriptor)
             raise OSError(errno.EINVAL, "is no ordinary file", name)

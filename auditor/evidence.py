@@ -236,7 +236,6 @@ class Segment:
         if offset in self._recent:
             self._recent.move_to_end(offset)
             return self._recent[offset]
-        self._handle.flush() if self._handle.writable() else None
         position = self._handle.tell()
         self._handle.seek(offset)
         line = _decode(self._handle.readline(), self.name)

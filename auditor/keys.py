@@ -108,7 +108,7 @@ def parse_private(pem: str, whence: str) -> SigningKey:
 def read_private(path: Path) -> str:
     """Return the text of a key file, which nobody but its owner may be able to read."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe would never be opened
     except OSError as error:
         raise _unusable(path, f"cannot be read: {error.strerror}; make one: auditor keys generate") from None
     try:
@@ -188,7 +188,7 @@ def add_authorities(path: Path, public: Path) -> tuple[str, ...]:
 
 def to_json(ring: KeyRing) -> bytes:
     """Return a key file's bytes."""
-    return msgspec.json.format(msgspec.json.encode(ring), indent=2) + b"\n"
+    return msgspec.json.format(msgspec.json.encode(ring)) + b"\n"
 
 
 def generate(private: Path, public: Path, now: dt.datetime) -> SigningKey:
@@ -234,7 +234,7 @@ def _entry(key: SigningKey, now: dt.datetime) -> PublicKey:
 def _write_private(path: Path, key: SigningKey) -> None:
     pem = key._private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())  # noqa: SLF001 - its own file
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, stat.S_IRUSR | stat.S_IWUSR)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, stat.S_IRUSR | stat.S_IWUSR)
     with os.fdopen(descriptor, "wb") as handle:
         handle.write(pem)
         handle.flush()

@@ -118,7 +118,7 @@ def subjects(files: Contents, names: Iterable[str]) -> tuple[Subject, ...]:
 
 def sums(listed: Iterable[Subject]) -> bytes:
     """Return the listing that `sha256sum -c` reads."""
-    return "".join(f"{subject.digest['sha256']}  {subject.name}\n" for subject in listed).encode()
+    return "".join(f"{subject.digest.get('sha256', '')}  {subject.name}\n" for subject in listed).encode()
 
 
 def decode_evidence(payload: bytes) -> EvidenceStatement:
@@ -151,7 +151,7 @@ def policy_sha256(files: Mapping[str, str]) -> str:
 @contextmanager
 def place_in_chain(folder: Path) -> Iterator[None]:
     """Hold the end of the chain of runs in a folder, so that two runs at once do not both follow the same one."""
-    descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
@@ -168,19 +168,19 @@ def latest_run(
     running; `strict` raises `EvidenceError` where one may have been the last.
     """
     found: list[tuple[int, str, Path]] = []
-    damaged: list[tuple[str, EvidenceError]] = []
+    damaged: dict[str, EvidenceError] = {}
     for run in folder.glob("*"):
         if RUN_ID.fullmatch(run.name) and (run / MANIFEST).is_file():
             try:
                 scope = _scope(run)
             except EvidenceError as error:
-                damaged.append((run.name, error))
+                damaged[run.name] = error
                 continue
             if organization in (None, scope.organization):
                 found.append((scope.sequence, run.name, run))
     sequence, name, newest = max(found, default=(0, "", folder))
-    if strict and damaged and max(damaged, key=lambda one: one[0])[0] > name:
-        raise max(damaged, key=lambda one: one[0])[1]
+    if strict and (last := max(damaged, default="")) > name:
+        raise damaged[last]
     return (PreviousRun(name, sha256_file(newest / MANIFEST)), sequence) if found else None
 
 
@@ -188,7 +188,7 @@ def _scope(run: Path) -> Scope:
     try:
         return decode_evidence(envelope.payload_unverified(contents.read(Directory(run), EVIDENCE))).predicate
     except EvidenceError as error:
-        raise EvidenceError(f"{run / EVIDENCE}: {error}") from None
+        raise EvidenceError(f"{run / EVIDENCE}: {str(error).removeprefix(f'{EVIDENCE}: ')}") from None
 
 
 def _write(path: Path, statement: msgspec.Struct, key: SigningKey | None) -> str:

@@ -37,7 +37,9 @@ class Flaw(msgspec.Struct, frozen=True, order=True):
     reason: str
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}: {self.reason}" if self.line else f"{self.file}: {self.reason}"
+        """One line, whatever the file is called and whatever an envelope calls its key."""
+        said = f"{self.file}:{self.line}: {self.reason}" if self.line else f"{self.file}: {self.reason}"
+        return said if said.isprintable() else repr(said)[1:-1]
 
 
 class DoesNotVerify(EvidenceError):
@@ -228,8 +230,10 @@ def _form(name: str, kind: str, statement: EvidenceStatement | ManifestStatement
 def _dates(key: PublicKey | None, scope: Scope, finished: seal.Finished) -> Iterator[Flaw]:
     if not scope.started_at <= scope.as_of <= finished.finished_at:
         yield Flaw(seal.MANIFEST, 0, "its dates are not in order: start, end of collection, end of the run")
-    for at in (scope.as_of, finished.finished_at) if key is not None else ():
-        if key is not None and not key.was_valid(at):
+    if key is None:
+        return
+    for at in (scope.as_of, finished.finished_at):
+        if not key.was_valid(at):
             until = f" until {key.valid_until:%Y-%m-%d %H:%M:%S}" if key.valid_until else ""
             valid = f"from {key.valid_from:%Y-%m-%d %H:%M:%S}{until} UTC"
             yield Flaw(seal.MANIFEST, 0, f"is of {at:%Y-%m-%d %H:%M:%S} UTC; its key {key.id} was valid {valid}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import resource
 import statistics
@@ -13,14 +14,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from auditor import keys, seal, verify
+from auditor.contents import Directory
 from auditor.engine import evaluate
 from tests import toy
 from tests.paging_aws import PagingAws, State, Volume
+from tests.sealing import seal_anew
 from tests.toy import World, claim
 from tests.world_runs import ROOT
 
 AUDITOR = [sys.executable, "-m", "auditor"]
 SMALL, LARGE = 2_000, 20_000
+SMALL_RUN, LARGE_RUN = 64, 1_024
+LOCKED = {"id": "t", "check": "boxes-locked"}
 
 MEASURED = """\
 import resource, sys, time
@@ -87,6 +93,39 @@ def volumes(size: int, folder: Path) -> tuple[float, int, float]:
         return elapsed, sum(server.calls.values()), float(done.stderr.split()[-1])
 
 
+def verifying(size: int, folder: Path) -> tuple[float, float, float, float]:
+    """Verify a signed run of so many MiB, and hash the same files; seconds of each, and the peak of memory in MiB.
+
+    Half of it is one segment, a quarter one other file, and the rest a thousand files; the seconds are those of
+    verifying, of hashlib over one file after another, and of `sha256sum -c` over the run's own list.
+    """
+    at = toy.NOW - dt.timedelta(days=1)
+    key = keys.generate(folder / "auditor.key", folder / "auditor.keys.json", at)
+    path = toy.audit(World([{"id": "box", "closed": True}]), folder, claim("c", LOCKED), key=key).run
+    names = [f"findings/part-{number:04}.jsonl" for number in range(1_000)]
+    for name, part in (
+        ("evidence/s.large.jsonl", size / 2),
+        ("report.html", size / 4),
+        *((n, size / 4e3) for n in names),
+    ):
+        with (path / name).open("wb") as handle:
+            for _ in range(int(part * 16)):
+                handle.write(os.urandom(1 << 16))
+    seal_anew(path, key)
+    ring = keys.load(folder / "auditor.keys.json")
+    files = [file for file in path.rglob("*") if file.is_file()]
+    sha256sum = ["sha256sum", "--check", "--quiet", seal.SUMS]
+    verified, hashed, summed = (
+        min(seconds(call) for _ in range(3))  # the first reads from the disk, the others measure the work
+        for call in (
+            lambda: verify.verify_run(Directory(path), ring),
+            lambda: [seal.sha256_file(file) for file in files],
+            lambda: subprocess.run(sha256sum, cwd=path, check=True),
+        )
+    )
+    return verified, hashed, summed, peak_mebibytes()
+
+
 def in_child(name: str, size: int) -> list[float]:
     """Measure in a process of its own, so that peaks of memory do not mix."""
     with tempfile.TemporaryDirectory() as folder:
@@ -113,6 +152,11 @@ def main() -> None:
     show(f"EBS: `auditor run` over {SMALL:,} / {LARGE:,} volumes", f"{small[0]:.2f} s / {large[0]:.2f} s")
     show("EBS: API calls", f"{small[1]:.0f} / {large[1]:.0f}")
     show("EBS: peak of memory, and its ratio", f"{small[2]:.0f} / {large[2]:.0f} MiB, x{large[2] / small[2]:.2f}")
+    small, large = in_child("verifying", SMALL_RUN), in_child("verifying", LARGE_RUN)
+    show(f"verify: a run of {LARGE_RUN:,} MiB in 1,007 files", f"{large[0]:.2f} s, {LARGE_RUN / large[0]:,.0f} MiB/s")
+    show("verify: hashlib / sha256sum over the same files", f"{large[1]:.2f} s / {large[2]:.2f} s")
+    show("verify: its time by theirs", f"x{large[0] / large[1]:.2f} / x{large[0] / large[2]:.2f}")
+    show(f"verify: peak of memory for {SMALL_RUN:,} / {LARGE_RUN:,} MiB", f"{small[3]:.0f} / {large[3]:.0f} MiB")
     show("make demo, installed", f"{seconds(lambda: run(['make', 'demo'])):.1f} s")
     show("make test, installed", f"{seconds(lambda: run(['make', 'test'])):.1f} s")
 

@@ -153,7 +153,8 @@ class Original:
         self.folder = folder / "chain" / "reports"
         self.spare = folder / "spare" / "reports"
         self.package = folder / PACKAGE
-        self.ring = keys.load(folder / "auditor.keys.json")
+        self.keys = folder / "auditor.keys.json"
+        self.ring = keys.load(self.keys)
         self.key, self.foreign = (
             keys.parse_private((folder / name).read_text(), name) for name in ("auditor.key", "foreign.key")
         )
@@ -176,7 +177,7 @@ def digest_of(place: Path) -> dict[str, bytes | str]:
     for path in place.rglob("*") if place.is_dir() else [place]:
         name = path.relative_to(place).as_posix()
         if path.is_symlink():
-            found[name] = f"link to {path.readlink()}"
+            found[name] = "link"
         elif path.is_file():
             found[name] = path.read_bytes()
         else:

@@ -192,7 +192,7 @@ def all_dates(chain: Chain, rng: Random) -> Told:
     other = f"{begin + dt.timedelta(seconds=by):%Y%m%dT%H%M%SZ}{run.name[16:]}"
     for name in files(run):
         path = run / name
-        if name not in STATEMENTS:
+        if name not in (*STATEMENTS, seal.STAMP):
             moved = later(path.read_bytes(), by).replace(run.name.encode(), other.encode())
             path.write_bytes(b"".join(marked(moved.splitlines(keepends=True))) if name in segments(run) else moved)
     seal_without_the_key(run, chain, rng)
