@@ -39,7 +39,8 @@ def within_bytes(secret: str) -> dict[str, str]:
 def needles(secret: str) -> set[bytes]:
     """What must be nowhere: every form, base64 at every alignment without its ends, and either half of the secret."""
     raw = secret.encode()
-    found = {form.encode() for form in written_forms(secret).values()} | {secret.lower().encode()}
+    found = {form.encode() for form in written_forms(secret).values()}
+    found |= {secret.lower().encode(), " ".join(secret.split()).encode()}
     for before in (b"", b"x", b"xy"):
         core = base64.b64encode(before + raw)[len(before) + 2 : -4]
         found |= {core, core.replace(b"+", b"-").replace(b"/", b"_")}

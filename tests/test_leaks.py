@@ -296,11 +296,11 @@ class Connection:
             status="error" if failed else "ok",
             started_at=now,
             ended_at=now,
-            body={"id": "x", one: {many: [named, {"deep": pair}]}, "all": said},
+            body=None if failed else {"id": "x", one: {many: [named, {"deep": pair}]}, "all": said},
             raw_sha256="00",
             attempts=(Attempt(now, 500, said), Attempt(now, 200, pair)),
             error=Failure(named, "so it goes " * 90 + said) if failed else None,
-            redacted=(f"/dropped/{one}", "/escaped/" + one.replace("~", "~0").replace("/", "~1")),
+            redacted=() if failed else (f"/dropped/{one}", "/escaped/" + one.replace("~", "~0").replace("/", "~1")),
         )
 
 
@@ -411,6 +411,7 @@ def test_a_source_and_a_check_that_let_secrets_slip_everywhere_leak_none(
     assert raised["error"] == {"code": "internal", "message": "RuntimeError"}
     assert failed["error"] == {"code": MASK, "message": " ".join([MASK] * 4)}
     assert refused["error"]["code"] == MASK
+    assert "raw_sha256" not in refused
     assert sum(MASK in line["resource"]["id"] for line in lines if line["kind"] == "subject") == 3
     assert (MASK if not how else "RuntimeError") in lines[-1]["error"]
 
