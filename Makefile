@@ -40,7 +40,7 @@ sample: $(VENV)/.dev ## Write reports/sample/ again: one run of the broken world
 	@.ci/system-packages postgresql
 	rm -rf build/sample reports/sample && mkdir -p build reports
 	$(BIN)/auditor demo --world broken --fail-on never -o build/sample -f html,junit,markdown,csv
-	mv build/sample/*Z-* reports/sample
+	mv "$$(ls -d build/sample/*Z-* | tail -n 1)" reports/sample
 	mv build/sample/auditor.keys.json reports/sample.keys.json
 
 bench: $(VENV)/.dev ## Measure time, memory and API calls (figures, not assertions)

@@ -97,7 +97,7 @@ class Answer:
     @property
     def absent(self) -> bool:
         """Whether the system said plainly that there is none; raises where it could not say."""
-        self._require_answered()
+        self.complete()
         self._note("")
         return self._record.status == "absent"
 
@@ -116,6 +116,11 @@ class Answer:
     def find(self, pointer: str, kind: Any) -> Any:
         """Return the value as `kind`, None only where the member is missing; null and other types raise."""
         return self._read(pointer, kind, optional=True)
+
+    def complete(self) -> None:
+        """Raise `Unreadable` unless there is an answer at all (`absent` is one)."""
+        if self._record.status == "error":
+            raise Unreadable(f"{self._record.question}: {self._record.reason}", [self])
 
     def has(self, pointer: str) -> bool:
         """Whether the member is there (even as null)."""
@@ -137,13 +142,13 @@ class Answer:
         """Return where this stands in the run."""
         return Citation(self._record.file, (self._record.line, self._record.line), self._base + pointer)
 
+    def records(self) -> Iterator[Record]:
+        """The kept line this is a view of, as a listing has several."""
+        yield self._record
+
     def read_into(self, trail: list[Citation]) -> Answer:
         """Return the same view, its reads noted in `trail`."""
         return Answer(self._record, self._base, trail)
-
-    def _require_answered(self) -> None:
-        if self._record.status == "error":
-            raise Unreadable(f"{self._record.question}: {self._record.reason}", [self])
 
     def _note(self, pointer: str) -> None:
         if self._trail is not None:
@@ -151,7 +156,7 @@ class Answer:
 
     def _resolve(self, pointer: str, *, around: bool = False) -> JSON | _Missing:
         """Return what is there; `around`: what was redacted further inside is not read."""
-        self._require_answered()
+        self.complete()
         where = self._base + pointer
         for masked in self._record.redacted:
             inside = masked.startswith(where + "/") and not around
@@ -190,6 +195,10 @@ class Reference(msgspec.Struct, frozen=True):
     def value(self) -> Any:
         """Read it; raises `Unreadable`."""
         return self.answer.get(self.pointer, self.kind)
+
+    def cite(self) -> Citation:
+        """Return where it stands in the run."""
+        return self.answer.cite(self.pointer)
 
 
 class Listing:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeVar
 
 import msgspec
 
-from auditor.answers import Answer, Listing, Record
-from auditor.model import JSON, Basis, Citation, Resource, Verdict
+from auditor.answers import Answer, Listing, Record, Reference
+from auditor.model import JSON, Basis, Citation, Resource, Unproven, Verdict
 
+T = TypeVar("T")
 Shard = Literal["target", "account", "region"]
 
 
@@ -50,10 +51,70 @@ class Subject:
     def records(self) -> Iterator[Record]:
         """Every kept answer that this subject rests on."""
         for part in self._parts.values():
-            if isinstance(part, Answer):
-                yield part.record
-            elif isinstance(part, Listing):
+            if isinstance(part, Answer | Listing):
                 yield from part.records()
+
+
+def in_batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Yield the items so many at a time; where no more can be read (`Unproven`), those read so far come first."""
+    batch: list[T] = []
+    try:
+        for item in items:
+            batch.append(item)
+            if len(batch) == size:
+                yield batch
+                batch = []
+    except Unproven:
+        if batch:
+            yield batch
+        raise
+    if batch:
+        yield batch
+
+
+class Reconciled(msgspec.Struct, frozen=True, kw_only=True):
+    """A population that was listed, held against the count of a second source. `collect` yields it after its subjects.
+
+    `what` names the population (`members of the organization`) and `listed` is how many *distinct* members the list
+    has, for pages without a stable order list some twice. `counted` is what `source` (in words: `IAM's account
+    summary`) counts: a number, or where it stands (`answer.at("/Users", int)`), so that a count that cannot be read is
+    an error of this population and the others go on; None where no second source is there, and `note` says why. The
+    two may differ by `allowed`, and `note` then says what the difference is. `parts` are the answers that both rest on.
+
+    A difference beyond `allowed`, or a part that cannot be read, makes the test an error, whatever its subjects are.
+    """
+
+    what: str
+    listed: int
+    counted: int | Reference | None
+    source: str = ""
+    allowed: int = 0
+    note: str = ""
+    parts: tuple[Answer | Listing, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.what or ((self.counted is None or self.allowed) and not self.note):
+            raise ValueError("a population has a name, and what is not counted exactly a note that says why")
+        if self.counted is not None and not self.source:
+            raise ValueError("a second count has a source")
+
+    def count(self) -> int | None:
+        """Return what the second source counts, once everything it rests on can be read; raises `Unreadable`."""
+        for part in self.parts:
+            part.complete()
+        return self.counted.value() if isinstance(self.counted, Reference) else self.counted
+
+    def cites(self) -> tuple[Citation, ...]:
+        """Return where both counts stand in the run."""
+        further = (self.counted,) if isinstance(self.counted, Reference) else ()
+        return tuple(part.cite() for part in (*self.parts, *further))
+
+    def records(self) -> Iterator[Record]:
+        """Every kept answer that it rests on."""
+        for part in self.parts:
+            yield from part.records()
+        if isinstance(self.counted, Reference):
+            yield self.counted.answer.record
 
 
 class Source(Protocol):
@@ -92,6 +153,10 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
     `cannot_prove` the limits of the method: all three are printed beside every result. A `time_based` check compares
     dates, so it is an error where the target's clock and ours differ. `criteria` and `example` are what a new policy
     begins with: the Trust Services Criteria that its claims usually bear on, and params beside those that are required.
+
+    `second_source` says in words what its populations are held against (`IAM's account summary counts the users`); its
+    `collect` then yields at least one `Reconciled`. `no_second_source` says why there is none, or none for a part. One
+    of the two there must be: a list that is short and well-formed looks like the truth.
     """
 
     id: str
@@ -100,11 +165,13 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
     shard: Shard
     basis: Basis
     params: type[msgspec.Struct]
-    collect: Callable[..., Iterator[Subject]]
+    collect: Callable[..., Iterator[Subject | Reconciled]]
     evaluate: Callable[[Subject, Any], Verdict]
     population: str
     proves: str
     cannot_prove: tuple[str, ...]
+    second_source: str = ""
+    no_second_source: str = ""
     time_based: bool = False
     criteria: tuple[str, ...] = ("CC6.1",)
     example: Mapping[str, JSON] = {}

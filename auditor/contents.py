@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import os
@@ -53,8 +54,11 @@ class Directory:
         return sorted(found, key=os.fsencode)
 
     def open(self, name: str) -> io.BufferedIOBase:
-        """Open one file, and never through a link."""
-        descriptor = os.open(self.path / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        """Open one file, and never through a link; a pipe in its place would never be opened (hence O_NONBLOCK)."""
+        descriptor = os.open(self.path / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise OSError(errno.EINVAL, "is no ordinary file", name)
         return os.fdopen(descriptor, "rb")
 
     def _walk(self, folder: Path, prefix: str, found: list[str]) -> None:
@@ -68,6 +72,28 @@ class Directory:
                     raise EvidenceError(f"{name}: is no ordinary file")
                 else:
                     found.append(name)
+
+
+class Within:
+    """The files below one folder of a larger whole, by their names in that folder."""
+
+    def __init__(self, whole: Contents, folder: str) -> None:
+        self._whole = whole
+        self._prefix = f"{folder}/"
+
+    @property
+    def name(self) -> str:
+        """The name of the folder."""
+        return self._prefix.split("/")[-2]
+
+    def names(self) -> list[str]:
+        """The names of all files in it."""
+        names = self._whole.names()
+        return [name.removeprefix(self._prefix) for name in names if name.startswith(self._prefix)]
+
+    def open(self, name: str) -> io.BufferedIOBase:
+        """Open one file of it."""
+        return self._whole.open(self._prefix + name)
 
 
 def sha256(contents: Contents, name: str) -> str:

@@ -5,30 +5,35 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import secrets
+import textwrap
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
 
-from auditor import __version__, judge, plan, policy, seal, verdicts, verify
+from auditor import __version__, judge, plan, policy, seal, timestamps, verdicts, verify
 from auditor.checking import Check
 from auditor.contents import Directory
 from auditor.evidence import FOLDER
 from auditor.keys import KeyRing, SigningKey
 from auditor.model import EvidenceError
+from auditor.notebook import LONGEST_MESSAGE
 from auditor.plan import Plan, Task
 from auditor.policy import Policy
 from auditor.questions import SourceType
 from auditor.redact import Redactor
-from auditor.results import Head, ReportFormat, RunInfo, Tool
+from auditor.results import Head, ReportFormat, RunInfo, TimeStamp, Tool
 from auditor.scope import Reached, reach
 from auditor.settings import Settings
+from auditor.sources import timestamp_authority
 from auditor.sources.clock import utcnow
 from auditor.sources.secrets import Keeper
+from auditor.sources.timestamp_authority import Authority
 from auditor.stored import FINDINGS, StoredRun
 from auditor.tasks import Context, Done, find_secrets, run_task
 
@@ -72,6 +77,7 @@ class Audit:
     formats: tuple[str, ...]
     redactor: Redactor
     key: SigningKey | None = None
+    authority: Authority | None = None
     progress: Progress = field(default_factory=Progress)
     clock: Callable[[], dt.datetime] = utcnow
     transports: Mapping[str, Any] = field(default_factory=dict)
@@ -106,17 +112,33 @@ class Audit:
             scope=tuple(one.item for one in reached),
         )
         evidence_sha256 = seal.seal_evidence(run, scope, self.key)
+        timestamp = self._stamp(run, as_of)
         finished = seal.Finished(
             run=run.name,
             sequence=scope.sequence,
             evidence_sha256=evidence_sha256,
+            timestamp=timestamp,
             finished_at=self.clock(),
-            timestamp=None,
         )
         self.progress.judging()
         head = conclude(run, run, self.policy, self.plan, reached, scope, finished, self.plugins, self.formats)
         seal.seal_run(run, finished, self.key)
         return head
+
+    def _stamp(self, run: Path, as_of: dt.datetime) -> TimeStamp | None:
+        """Have the evidence statement stamped; where that cannot be done the run goes on without, and says so."""
+        if self.authority is None:
+            return None
+        try:
+            tsr, stamped = timestamp_authority.stamp(self.authority, (run / seal.EVIDENCE).read_bytes())
+            timestamps.check_time(stamped.at, as_of, self.clock())
+        except EvidenceError as error:
+            said = self.redactor.text(str(error)[: 10 * LONGEST_MESSAGE])
+            reason = textwrap.shorten(said, LONGEST_MESSAGE, placeholder=" …")
+            LOG.warning("no time stamp: %s", reason)
+            return TimeStamp(error=reason)
+        (run / seal.STAMP).write_bytes(tsr)
+        return TimeStamp(at=stamped.at, authority=stamped.authority)
 
     def _write_plan(self, run: Path, done: list[Done]) -> None:
         reached = sorted(one.task.id for one in done)
@@ -206,6 +228,7 @@ def conclude(
             evidence_sha256=finished.evidence_sha256,
             previous_run=scope.previous_run,
             scope=scope.scope,
+            timestamp=finished.timestamp,
             privacy=planned.privacy,
             what_if=what_if,
         ),
@@ -213,7 +236,7 @@ def conclude(
         claims=claims,
         registers=verdicts.registers(pack),
     )
-    render(StoredRun(head, run / FOLDER, output / FINDINGS), output, plugins, formats)
+    render(StoredRun(head, run / FOLDER, output / FINDINGS, plugins.sources), output, plugins, formats)
     return head
 
 
@@ -282,10 +305,10 @@ def read_plan(run: Path) -> Plan:
         raise EvidenceError(f"{run / PLAN}: cannot be read: {error}") from None
 
 
-def open_run(run: Path) -> StoredRun:
+def open_run(run: Path, sources: Mapping[str, SourceType] = MappingProxyType({})) -> StoredRun:
     """Return a stored run, which somebody has verified, as reports read it."""
     try:
         head = msgspec.json.decode((run / "report.json").read_bytes(), type=Head)
     except (OSError, msgspec.DecodeError) as error:
         raise EvidenceError(f"{run / 'report.json'}: cannot be read: {error}") from None
-    return StoredRun(head, run / FOLDER, run / FINDINGS)
+    return StoredRun(head, run / FOLDER, run / FINDINGS, sources)

@@ -24,6 +24,8 @@ from auditor.questions import Attempt, Effect, Failure
 
 FOLDER = "evidence"
 MARK_DIGITS = 16
+MOST_SHOWN = 3
+"""Members of a list that a message shows: a question may be about a thousand resources."""
 CACHED_RECORDS = 4
 """Decoded answers kept in memory per segment: a page being walked, and what is asked about each of its items."""
 
@@ -51,7 +53,8 @@ class AnswerLine(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", ta
     """One answer, or one page of it, as it came back: question, times, attempts, body, digest of the raw bytes.
 
     `redacted` are the pointers of what was masked and cannot be read, `pseudonymised` those of texts in which e-mail
-    addresses became pseudonyms, and which can. With either, the digest is left out.
+    addresses became pseudonyms, and which can; `dropped` those of members that hold nothing but a secret and were left
+    out. With any of them the digest is left out, too.
     """
 
     n: int
@@ -70,6 +73,7 @@ class AnswerLine(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", ta
     error: Failure | None = None
     raw_sha256: str = ""
     redacted: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
     pseudonymised: tuple[str, ...] = ()
     body: JSON = None
 
@@ -123,8 +127,14 @@ def mark_of(line: bytes) -> str:
 
 
 def describe_question(operation: str, params: Mapping[str, Any]) -> str:
-    """Return a question in words for messages: its operation and parameters."""
-    return f"{operation}({', '.join(f'{name}={value}' for name, value in sorted(params.items()))})"
+    """Return a question in words for messages: its operation and parameters, long lists by their first members."""
+    return f"{operation}({', '.join(f'{name}={_shown(value)}' for name, value in sorted(params.items()))})"
+
+
+def _shown(value: Any) -> str:
+    if not isinstance(value, list | tuple) or len(value) <= MOST_SHOWN:
+        return str(value)
+    return f"[{', '.join(map(str, value[:MOST_SHOWN]))}, … {len(value):,} in all]"
 
 
 class Segment:
@@ -307,7 +317,7 @@ class Segment:
 def _decode(data: bytes, name: str) -> Line:
     try:
         line: Line = _LINE.decode(data)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise EvidenceError(f"{name}: not a line of evidence: {error}") from None
     return line
 
@@ -317,7 +327,7 @@ def _decode_head(data: bytes, name: str) -> OpenLine | _AnswerHead | SubjectLine
         raise EvidenceError(f"{name}: the last line is cut")
     try:
         head: OpenLine | _AnswerHead | SubjectLine | CloseLine = _HEAD.decode(data)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise EvidenceError(f"{name}: not a line of evidence: {error}") from None
     return head
 

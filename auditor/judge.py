@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from auditor.checking import Check, Subject
+from auditor.checking import Check, Reconciled, Subject
 from auditor.conversion import convert
 from auditor.evidence import FOLDER, Segment
 from auditor.model import Basis, Citation, Outcome, Resource, Unproven
@@ -24,13 +24,16 @@ from auditor.notebook import Questions
 from auditor.plan import Plan, Task
 from auditor.policy import Policy, Test
 from auditor.questions import SourceType
-from auditor.results import Counts, Finding
+from auditor.results import Counts, Finding, Reconciliation
 from auditor.scope import REGIONS, Reached
 
 LOG = logging.getLogger(__name__)
 MOST_CITES = 20
+MOST_TROUBLES = 10
 MOST_SKEW = dt.timedelta(seconds=60)
 EXAMPLES = 3
+MOST_AGREEING = 20
+"""Reconciliations of a test that are reported one by one where they agree; those that do not always are."""
 
 
 @dataclass
@@ -44,6 +47,24 @@ class Tally:
     examples: dict[Outcome, list[str]] = field(default_factory=dict)
     seen: set[tuple[int, Outcome]] = field(default_factory=set)
     empty_cites: dict[str, list[Citation]] = field(default_factory=dict)
+    reconciled: list[Reconciliation] = field(default_factory=list)
+    agreeing: int = 0
+
+    def is_new(self, finding: Finding) -> bool:
+        """Count the finding of a subject, unless it was listed twice, as pages without a stable order do."""
+        mark = (int(finding.id, 16), finding.outcome)
+        if mark in self.seen:
+            return False
+        self.seen.add(mark)
+        self.population += finding.outcome is not Outcome.NOT_APPLICABLE
+        self.tested += finding.outcome in (Outcome.PASS, Outcome.FAIL)
+        return True
+
+    def reconcile(self, row: Reconciliation) -> None:
+        """Keep a reconciliation: those that agree only as far as there is room."""
+        self.agreeing += row.agrees
+        if not row.agrees or self.agreeing <= MOST_AGREEING:
+            self.reconciled.append(row)
 
 
 def finding_id(claim: str, test: str, target: str, resource: Resource) -> str:
@@ -132,21 +153,27 @@ class _Judge:
         sources = bind(check, test, task.target, segment, self._plan, self._sources)
         params = convert(test.params, check.params)
         skew = self._skew(task, segment) if check.time_based else None
+        rows: list[Reconciliation] = []
+        troubles: list[Unproven] = []
         try:
-            for subject in check.collect(params, *sources):
-                finding = self._subject(task, name, check, params, subject, skew)
-                mark = (int(finding.id, 16), finding.outcome)
-                if mark in tally.seen:
-                    continue  # listed twice, as pages without a stable order do
-                tally.seen.add(mark)
-                tally.population += finding.outcome is not Outcome.NOT_APPLICABLE
-                tally.tested += finding.outcome in (Outcome.PASS, Outcome.FAIL)
-                yield finding
+            for found in check.collect(params, *sources):
+                if isinstance(found, Reconciled):
+                    rows.append(self._reconciliation(task, name, found, skew))
+                    continue
+                finding = self._subject(task, name, check, params, found, skew)
+                if tally.is_new(finding):
+                    yield finding
         except Unproven as error:
-            yield self._of_target(task, name, f"population incomplete: {error.reason}", error.cites)
+            troubles.append(Unproven(f"population incomplete: {error.reason}", error.cites))
         except Exception as error:  # boundary: a mistake in a check is a finding, and the run goes on
             LOG.exception("check %s failed to collect", check.id)
-            yield self._of_target(task, name, f"internal: {type(error).__name__} while collecting", ())
+            troubles.append(Unproven(f"internal: {type(error).__name__} while collecting"))
+        for row in rows:
+            tally.reconcile(row)
+        troubles += _not_reconciled(check, rows, is_whole=not troubles)
+        if troubles:
+            cites = tuple(cite for one in troubles for cite in one.cites)
+            yield self._of_target(task, name, _together(troubles), cites)
         read = (Citation(segment.name, lines) for source in sources for lines in source.read)
         if not tally.population:
             tally.empty_cites.setdefault(task.target, []).extend(islice(read, MOST_CITES))
@@ -183,7 +210,28 @@ class _Judge:
             cites = verdict.cites or tuple(trail)
         return self._finding(task, name, subject.resource, outcome, message, cites, basis, advice)
 
-    def _believable(self, name: str, subject: Subject, skew: Unproven | None) -> None:
+    def _reconciliation(self, task: Task, name: str, found: Reconciled, skew: Unproven | None) -> Reconciliation:
+        """Hold the two counts of a population against each other; what cannot be read becomes its problem."""
+        counted, problem, cites = None, "", found.cites()
+        try:
+            self._believable(name, found, skew)
+            counted = found.count()
+        except Unproven as error:
+            problem, cites = error.reason, (*error.cites, *cites)
+        return Reconciliation(
+            target=task.target,
+            shard=task.shard,
+            what=found.what,
+            listed=found.listed,
+            counted=counted,
+            source=found.source,
+            allowed=found.allowed,
+            note=found.note,
+            problem=problem,
+            evidence=tuple(dict.fromkeys(cites))[:MOST_CITES],
+        )
+
+    def _believable(self, name: str, subject: Subject | Reconciled, skew: Unproven | None) -> None:
         """Raise where the clocks differ, or an answer is older than the test allows."""
         if skew is not None:
             raise skew
@@ -258,6 +306,20 @@ class _Judge:
             advice=advice,
             evidence=tuple(dict.fromkeys(cites))[:MOST_CITES],
         )
+
+
+def _not_reconciled(check: Check, rows: Sequence[Reconciliation], *, is_whole: bool) -> list[Unproven]:
+    """Return what speaks against the populations of a task: a difference, or a promise of the check it did not keep."""
+    if is_whole and check.second_source and not rows:
+        return [Unproven(f"internal: the check held no population against its second source ({check.second_source})")]
+    return [Unproven(f"population not reconciled: {row.words}", row.evidence) for row in rows if not row.agrees]
+
+
+def _together(troubles: Sequence[Unproven]) -> str:
+    """Return all that is wrong with a population in one message: it is one finding, on the target."""
+    first = [one.reason for one in troubles[:MOST_TROUBLES]]
+    left = len(troubles) - len(first)
+    return "; ".join([*first, *([f"and {left:,} more"] if left else [])])
 
 
 def bind(

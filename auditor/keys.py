@@ -138,7 +138,7 @@ def parse(data: bytes, name: str) -> KeyRing:
     """Return the keys of a key file's bytes; `UsageError` where they cannot be relied on."""
     try:
         ring = _DECODER.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _unusable(name, f"is no key file: {error}") from None
     for key in ring.keys:
         try:
@@ -151,7 +151,39 @@ def parse(data: bytes, name: str) -> KeyRing:
             raise _unusable(name, f"key {key.id} was never valid: its dates are the wrong way round")
     if len({key.id for key in ring.keys}) != len(ring.keys):
         raise _unusable(name, "names a key twice")
+    for pem in ring.timestamp_authorities:
+        if _certificates(pem) != (pem,):
+            raise _unusable(name, "a time-stamp authority in it is no single certificate, written as PEM usually is")
     return ring
+
+
+def authorities(path: Path) -> tuple[str, ...]:
+    """Return the certificates (PEM) of a file, each by itself; `UsageError` where there is none."""
+    try:
+        found = _certificates(path.read_text())
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise _unusable(path, f"cannot be read: {reason}") from None
+    if not found:
+        raise _unusable(path, "holds no certificate (PEM) of a time-stamp authority")
+    return found
+
+
+def describe_authority(pem: str) -> str:
+    """Return an authority by name and fingerprint (SHA-256 of its certificate in DER, as openssl prints it)."""
+    from cryptography.x509 import load_pem_x509_certificate  # noqa: PLC0415 - a tenth of a second
+
+    certificate = load_pem_x509_certificate(pem.encode())
+    digest = hashlib.sha256(certificate.public_bytes(Encoding.DER)).hexdigest()
+    return f"{certificate.subject.rfc4514_string()} (SHA-256 {digest})"
+
+
+def add_authorities(path: Path, public: Path) -> tuple[str, ...]:
+    """Add the certificates of a file to the key file, so that time stamps issued under them count; return them."""
+    found, ring = authorities(path), load(public)
+    kept = tuple(dict.fromkeys((*ring.timestamp_authorities, *found)))
+    _replace(public, to_json(msgspec.structs.replace(ring, timestamp_authorities=kept)))
+    return found
 
 
 def to_json(ring: KeyRing) -> bytes:
@@ -225,6 +257,16 @@ def _public(pem: str) -> Ed25519PublicKey:
     if not isinstance(public, Ed25519PublicKey) or _pem(public) != pem:
         raise ValueError("not an Ed25519 key, or not written as PEM usually is")
     return public
+
+
+def _certificates(pem: str) -> tuple[str, ...]:
+    """Return the certificates of a PEM text, each as PEM usually is; none where one of them cannot be read."""
+    from cryptography.x509 import load_pem_x509_certificates  # noqa: PLC0415 - a tenth of a second
+
+    try:
+        return tuple(one.public_bytes(Encoding.PEM).decode() for one in load_pem_x509_certificates(pem.encode()))
+    except ValueError:
+        return ()
 
 
 def _unusable(path: Path | str, reason: str) -> UsageError:

@@ -17,8 +17,9 @@ from typing import Any
 import msgspec
 
 from auditor.answers import Answer, Listing, Record, Reference, pointer_join, pointer_tokens
+from auditor.checking import in_batches
 from auditor.evidence import AnswerLine, Page, Segment, describe_question, question_key
-from auditor.model import AuditorError, Unproven, Unreadable
+from auditor.model import AuditorError, Unreadable
 from auditor.questions import Connection, Failure, Operation, Reply, SourceFailure, SourceType
 from auditor.redact import Redactor
 
@@ -107,7 +108,8 @@ class Recorder:
         body, masked, pseudonymised = self._redactor.keep(reply.body)
         redacted = tuple(sorted({*map(self._pointer, reply.redacted), *masked}))
         error = reply.error and Failure(*map(self._in_a_line, (reply.error.code, reply.error.message)))
-        is_raw = not redacted and not pseudonymised and (reply.error is None or self._is_clean(reply.error))
+        is_whole = not (redacted or reply.dropped or pseudonymised)
+        is_raw = is_whole and (reply.error is None or self._is_clean(reply.error))
         listed = operation.items and reply.status == "ok"
         line = AnswerLine(
             n=self._segment.next_line,
@@ -127,6 +129,7 @@ class Recorder:
             error=error,
             raw_sha256=reply.raw_sha256 if is_raw else "",
             redacted=redacted,
+            dropped=tuple(map(self._pointer, reply.dropped)),
             pseudonymised=pseudonymised,
             body=body,
         )
@@ -188,7 +191,7 @@ class Questions:
     def ask_each(self, operation: str, questions: Iterable[Mapping[str, Any]], /) -> Iterator[Answer]:
         """Ask many questions, several at once; answers come in the order of the questions."""
         row = self._row(operation)
-        for batch in _batches(questions, self._recorder.batch if self._recorder else 1):
+        for batch in in_batches(questions, self._recorder.batch if self._recorder else 1):
             prepared = [self._prepare(operation, params) for params in batch]
             if self._recorder is not None:
                 self._recorder.record_each(self._target, row, [asked for _, asked, bad in prepared if bad is None])
@@ -246,23 +249,6 @@ class Questions:
         if not row.dated or record.status != "ok":
             return record
         return msgspec.structs.replace(record, dated=_own_date(record, row.dated))
-
-
-def _batches(questions: Iterable[Mapping[str, Any]], size: int) -> Iterator[list[Mapping[str, Any]]]:
-    """Yield the questions in batches; where no more can be read, those read so far come first."""
-    batch: list[Mapping[str, Any]] = []
-    try:
-        for question in questions:
-            batch.append(question)
-            if len(batch) == size:
-                yield batch
-                batch = []
-    except Unproven:
-        if batch:
-            yield batch
-        raise
-    if batch:
-        yield batch
 
 
 def _own_date(record: Record, pointer: str) -> datetime | None:

@@ -91,6 +91,7 @@ def _of_check(check: Any) -> Iterator[str]:
     yield from _choice("shard", check.shard, get_args(Shard))
     if not isinstance(check.basis, Basis):
         yield f"basis: must be a Basis, not {check.basis!r}"
+    yield from _second_source(check)
     if not _are_texts(check.cannot_prove):
         yield "cannot_prove: must be a tuple of texts"
     if not isinstance(check.sources, Mapping) or not check.sources:
@@ -102,18 +103,27 @@ def _of_check(check: Any) -> Iterator[str]:
             yield f"sources: {source}: must map operations to the least number of questions (0 or more)"
 
 
+def _second_source(check: Any) -> Iterator[str]:
+    if not _are_texts((check.second_source, check.no_second_source)):
+        yield "second_source, no_second_source: must be texts"
+    elif not check.second_source.strip() and not check.no_second_source.strip():
+        yield "second_source: says nothing; where the population is held against nothing, no_second_source says why"
+
+
 def _of_source(source: Any) -> Iterator[str]:
     yield from _name("name", source.name)
     yield from _callables(source, "declare", "open")
-    yield from _callables(source, *(name for name in ("contradiction", "shards") if getattr(source, name) is not None))
+    further = ("identified", "contradiction", "shards")
+    yield from _callables(source, *(name for name in further if getattr(source, name) is not None))
     yield from _shape("settings", source.settings, reserved=OF_EVERY_TARGET)
     yield from _operations(source)
     if source.fan_out and source.shards is None:
         yield "shards: must be a function, for fan_out is set"
     if not isinstance(source.parallel_questions, int) or source.parallel_questions < 1:
         yield "parallel_questions: must be a whole number, at least 1"
-    if not _are_texts(source.denied):
-        yield "denied: must be a tuple of texts"
+    for name in ("where", "denied"):
+        if not _are_texts(getattr(source, name)):
+            yield f"{name}: must be a tuple of texts"
     if not isinstance(source.grants, Mapping) or not all(map(callable, source.grants.values())):
         yield "grants: must map names of formats to functions"
 
@@ -130,6 +140,8 @@ def _operations(source: Any) -> Iterator[str]:
             yield f"operations: {name}: its name is {quoted(row.name)}"
         else:
             yield from _choice(f"operations: {name}: effect", row.effect, get_args(Effect))
+    if source.identity and source.identified is None:
+        yield "identified: is missing; where there is an identity, it says who answered whom"
     for part in ("identity", "fan_out"):
         operation = getattr(source, part)
         if operation and str(operation) not in rows:

@@ -228,6 +228,11 @@ def _hint(folder: Path, wrong: str = "") -> str:
     return f"did you mean {packs[close[0]]}?" if close else f"there is {one_of(list(packs.values())[:MOST_HINTS])}"
 
 
+def is_plain(name: str) -> bool:
+    """Whether a file's name means the same on every system, in every listing of digests and in every archive."""
+    return name.isprintable() and not set("\\:") & set(name)
+
+
 def load(path: Path, checks: Mapping[str, Check], selectors: Selectors | None = None) -> Policy:
     """Read a pack; `UsageError` carries every mistake in every file. Without selectors, targets are not checked."""
     documents: list[Document] = []
@@ -239,6 +244,9 @@ def load(path: Path, checks: Mapping[str, Check], selectors: Selectors | None = 
     for file in find_files(path):
         document, found = read(file)
         problems += found
+        if not is_plain(file.name):
+            said = "has a name that is not kept alike everywhere (control characters, backslashes, colons): rename it"
+            problems.append(Problem(said, document.file if document else ascii(str(file))))
         if document is not None and is_other(document, "targets", "claims"):
             said = "is a settings file, for it has targets and no claims; name it with -c"
             problems.append(Problem(said, document.file))

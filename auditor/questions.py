@@ -68,8 +68,9 @@ class Allowance(msgspec.Struct, frozen=True):
 class Reply(msgspec.Struct, frozen=True, kw_only=True):
     """What came back to one question, or one page of it.
 
-    `body` is JSON, secrets already dropped at the pointers in `redacted`; `raw_sha256` is the digest of the bytes on
-    the wire; `last` says that no further page follows; `allowance` is for whoever plans a run, and is not evidence.
+    `body` is JSON; secrets in it were already masked at the pointers in `redacted`, which cannot be read, and members
+    that hold nothing but a secret were left out at those in `dropped`; `raw_sha256` is the digest of the bytes on the
+    wire; `last` says that no further page follows; `allowance` is for whoever plans a run, and is not evidence.
     """
 
     status: Status
@@ -81,6 +82,7 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
     error: Failure | None = None
     server_time: dt.datetime | None = None
     redacted: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
     last: bool = True
     allowance: Allowance | None = None
 
@@ -130,14 +132,16 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
 class Opening(msgspec.Struct, frozen=True, kw_only=True):
     """What a source is given to connect with: its shard, the secrets it may resolve, where relative paths start.
 
-    `transport` replaces what carries the bytes (an HTTP send, a TCP dial); None is the real thing. `patient` says
-    whether to wait where a rate limit asks for it.
+    `organization` is whose systems are audited, as auditor.yaml says it; `transport` replaces what carries the bytes
+    (an HTTP send, a TCP dial), None being the real thing; `patient` says whether to wait where a rate limit asks for
+    it.
     """
 
     shard: str
     secret: Callable[[SecretRef], str]
     conceal: Callable[[str], None]
     folder: Path
+    organization: str = ""
     transport: Any = None
     patient: bool = True
 
@@ -150,17 +154,26 @@ class Connection(Protocol):
         ...
 
 
+class Identified(msgspec.Struct, frozen=True, kw_only=True):
+    """Which system answered, which account of it, and as whom it was asked, in words: as the system itself says."""
+
+    system: str
+    account: str
+    asker: str
+
+
 class SourceType(msgspec.Struct, frozen=True, kw_only=True):
     """A kind of target, and everything the rest of the house needs to know of it.
 
     `name` is its `type` in auditor.yaml and `settings` the shape of its entry; `declare` gives what may be known of the
-    target without any secret; `contradiction` compares that declaration with the identity the system itself proved, and
-    says what differs (None: the right target); `fan_out` is the operation whose answer names the region shards, read by
-    `shards`. `denied` are how the codes of failures begin that mean a missing permission, `troubles` those that mean
-    something else than the words that all sources share, and `grants` how to give what is needed, by the name of a
-    format (`auditor permissions --format`), the most usual one first. `example` are the settings that a new
-    auditor.yaml begins with, beside those that are required. `ambient` are environment variables whose secrets are used
-    though no settings refer to them.
+    target without any secret, and `where` are the pointers into it that say where the system is. `identity` is the
+    operation that proves who asks; `identified` tells from the declaration and that answer who answered whom, and
+    `contradiction` says how the two differ (None: the right target). `fan_out` is the operation whose answer names the
+    region shards, read by `shards`. `denied` are how the codes of failures begin that mean a missing permission,
+    `troubles` those that mean something else than the words that all sources share, and `grants` how to give what is
+    needed, by the name of a format (`auditor permissions --format`), the most usual one first. `example` are the
+    settings that a new auditor.yaml begins with, beside those that are required. `ambient` are environment variables
+    whose secrets are used though no settings refer to them.
     """
 
     name: str
@@ -168,7 +181,9 @@ class SourceType(msgspec.Struct, frozen=True, kw_only=True):
     operations: Mapping[str, Operation]
     declare: Callable[[Any], dict[str, JSON]]
     open: Callable[[Any, Opening], AbstractContextManager[Connection]]
+    where: tuple[str, ...] = ()
     identity: str = ""
+    identified: Callable[[Answer, Answer], Identified] | None = None
     contradiction: Callable[[Answer, Answer], str | None] | None = None
     fan_out: str = ""
     shards: Callable[[Answer, Answer], RegionShards] | None = None

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import IO, Any, Protocol
 
 import msgspec
 
 from auditor.model import JSON, Basis, Citation, ClaimVerdict, Outcome, Privacy, Resource, Severity
+from auditor.notices import DISCLAIMER, PSEUDONYMOUS
 from auditor.schemas import published
 
 SCHEMA = "auditor/report/1"
@@ -24,15 +25,6 @@ RUN_FILES = (
     "auditor.log",
 )
 """What stands beside the reports of a run, and so can be no report's name."""
-DISCLAIMER = (
-    "Evidence prepared by management as of the time stated. It is not a SOC 2 report, an examination or an opinion: "
-    "only the service auditor concludes. What was true at one point in time does not show operation over a period."
-)
-
-PSEUDONYMOUS = (
-    "E-mail addresses in evidence and findings are pseudonyms: a keyed hash, the same for an address in every run of "
-    "this organization. Its policies are kept as they are."
-)
 
 
 class Waiver(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,6 +82,49 @@ class Procedure(msgspec.Struct, frozen=True, kw_only=True):
     extent: str
     proves: str
     cannot_prove: tuple[str, ...]
+    second_source: str = ""
+    no_second_source: str = ""
+
+
+class Reconciliation(msgspec.Struct, frozen=True, kw_only=True):
+    """A population as it was listed in one shard of a target, held against the count of a second source.
+
+    `counted` is None where there is none (`note` says why) and where it could not be read (`problem` says why).
+    """
+
+    target: str
+    shard: str
+    what: str
+    listed: int
+    counted: int | None
+    source: str = ""
+    allowed: int = 0
+    note: str = ""
+    problem: str = ""
+    evidence: tuple[Citation, ...] = ()
+
+    @property
+    def agrees(self) -> bool:
+        """Whether nothing here speaks against the population."""
+        within = self.counted is None or abs(self.listed - self.counted) <= self.allowed
+        return within and not self.problem
+
+    @property
+    def where(self) -> str:
+        """The target, and its shard where it has several."""
+        return self.target if self.shard == "main" else f"{self.target} {self.shard}"
+
+    @property
+    def words(self) -> str:
+        """Both numbers, in one line."""
+        if self.problem:
+            return f"{self.what}: {self.listed:,} listed, not held against {self.source}: {self.problem}"
+        if self.counted is None:
+            return f"{self.what}: {self.listed:,} listed; no second source: {self.note}"
+        note = f" ({self.note})" if self.note else ""
+        if self.agrees:
+            return f"{self.what}: {self.listed:,} listed, {self.counted:,} counted by {self.source}{note}"
+        return f"{self.what}: the list has {self.listed:,}, but {self.source} counts {self.counted:,}{note}"
 
 
 _OUTCOMES = {Outcome.FAIL: "fail", Outcome.ERROR: "could not be told", Outcome.MANUAL: "need evidence from elsewhere"}
@@ -120,7 +155,11 @@ class Examples(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TestResult(msgspec.Struct, frozen=True, kw_only=True):
-    """One test over all its targets. `tested` is the part of the population that came to pass or fail."""
+    """One test over all its targets. `tested` is the part of the population that came to pass or fail.
+
+    `reconciled` holds every population that does not agree with its second source, then the first of those that do;
+    `reconciled_more` is how many more of them there are.
+    """
 
     __test__ = False  # pytest: this is a noun of auditing
 
@@ -136,6 +175,24 @@ class TestResult(msgspec.Struct, frozen=True, kw_only=True):
     counts: Counts
     reasons: tuple[str, ...] = ()
     examples: tuple[Examples, ...] = ()
+    reconciled: tuple[Reconciliation, ...] = ()
+    reconciled_more: int = 0
+
+    @property
+    def unreconciled(self) -> tuple[str, ...]:
+        """What there is to say of the populations that `reconciled` does not show, each in one line."""
+        method = self.procedure
+        lines = [f"and {self.reconciled_more:,} more that do not differ"] if self.reconciled_more else []
+        if method.second_source and not self.reconciled:
+            lines.append(f"not held against the second source: {method.second_source}")
+        if method.no_second_source:
+            lines.append(f"no second source: {method.no_second_source}")
+        return tuple(lines)
+
+    @property
+    def completeness(self) -> tuple[str, ...]:
+        """What the populations were held against, and what they could not be held against: at least one line."""
+        return (*(f"{row.where}: {row.words}" for row in self.reconciled), *self.unreconciled)
 
 
 class Reference(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -199,11 +256,27 @@ class PreviousRun(msgspec.Struct, frozen=True):
     manifest_sha256: str
 
 
+class TimeStamp(msgspec.Struct, frozen=True, kw_only=True):
+    """When a time-stamp authority saw the evidence statement, and which one; or why none did (`error`)."""
+
+    at: dt.datetime | None = None
+    authority: str = ""
+    error: str = ""
+
+    @property
+    def words(self) -> str:
+        """All of it in one line."""
+        if self.at is None:
+            return f"no time stamp: {self.error}"
+        return f"time-stamped {self.at:%Y-%m-%d %H:%M:%S} UTC by {self.authority}"
+
+
 class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
     """The head of a report: what was run, when, and over what.
 
-    `privacy` says whether e-mail addresses are pseudonyms. `what_if` says how the judging differs from the run's own
-    (other policies, another date): then these are no results of the run.
+    `timestamp` is None where no time-stamp authority was to be asked. `privacy` says whether e-mail addresses are
+    pseudonyms. `what_if` says how the judging differs from the run's own (other policies, another date): then these are
+    no results of the run.
     """
 
     id: str
@@ -217,6 +290,7 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
     evidence_sha256: str
     previous_run: PreviousRun | None
     scope: tuple[ScopeItem, ...]
+    timestamp: TimeStamp | None = None
     privacy: Privacy = "plain"
     what_if: str = ""
     disclaimer: str = DISCLAIMER
@@ -280,6 +354,14 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
     registers: Registers
 
 
+class EvidenceItem(msgspec.Struct, frozen=True):
+    """One answer, or one page of it: where it stands, and where it comes from, by what each fact is called."""
+
+    file: str
+    line: int
+    facts: Mapping[str, str]
+
+
 class RunView(Protocol):
     """What a report format may read."""
 
@@ -294,6 +376,14 @@ class RunView(Protocol):
 
     def fragment(self, citation: Citation) -> JSON:
         """The cited value, read out of the evidence; LookupError where it is not there."""
+        ...
+
+    def provenance(self, citation: Citation) -> Mapping[str, str]:
+        """Where the cited answer comes from (of several lines, the first); nothing where it is no answer."""
+        ...
+
+    def items(self) -> Iterator[EvidenceItem]:
+        """Every answer of the run and where it comes from, in the order of the run's files."""
         ...
 
 

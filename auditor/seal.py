@@ -23,7 +23,7 @@ from auditor import contents, envelope
 from auditor.contents import Contents, Directory
 from auditor.keys import SigningKey
 from auditor.model import EvidenceError
-from auditor.results import PreviousRun, ScopeItem, Tool
+from auditor.results import PreviousRun, ScopeItem, TimeStamp, Tool
 
 EVIDENCE, MANIFEST, SUMS = "evidence.statement.json", "manifest.statement.json", "SHA256SUMS"
 STAMP = "evidence.statement.tsr"
@@ -32,14 +32,6 @@ STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 EVIDENCE_TYPE, MANIFEST_TYPE = "urn:auditor:evidence:1", "urn:auditor:manifest:1"
 LOCK = ".auditor.lock"
 """In the folder of runs: held while a run takes its place in the chain."""
-LIMITS = (
-    "The seal shows any change by anyone without the private key. It does not show what the holder of the key does: a "
-    "bad run deleted from the end of the chain, or the best of three runs kept. Only an anchor outside of the company "
-    "helps against that: a time-stamp authority (RFC 3161), or the head of the chain (`auditor keys head`) sent to the "
-    "auditor after each run. Without a time stamp every date rests on the clock of the machine that made the run. "
-    "Which key is the company's own must be learnt from the company, not from these files: compare its fingerprint."
-)
-"""What the seal cannot show, said plainly."""
 
 
 class Subject(msgspec.Struct, frozen=True):
@@ -60,14 +52,6 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
     as_of: dt.datetime
     previous_run: PreviousRun | None
     scope: tuple[ScopeItem, ...]
-
-
-class TimeStamp(msgspec.Struct, frozen=True, kw_only=True):
-    """When a time-stamp authority saw the evidence statement, or why it did not (`error`)."""
-
-    at: dt.datetime | None = None
-    authority: str = ""
-    error: str = ""
 
 
 class Finished(msgspec.Struct, frozen=True, kw_only=True):
@@ -150,7 +134,7 @@ def decode_manifest(payload: bytes) -> ManifestStatement:
 def _decode(payload: bytes, decoder: msgspec.json.Decoder[Statement]) -> Statement:
     try:
         statement = decoder.decode(payload)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise EvidenceError(f"is no statement of a run: {error}") from None
     if msgspec.json.encode(statement) != payload:
         raise EvidenceError("is not written canonically: its bytes are not those that its content gives")

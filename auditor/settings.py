@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import urllib.parse
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -40,11 +41,19 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
 class Timestamp(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A time-stamp authority (RFC 3161).
 
-    `url`: where it is asked; `ca`: a file with the certificate (PEM) that its own is issued under.
+    `url`: where it is asked (http:// will do, as its answer is signed); `ca`: a file with the certificate (PEM) that
+    its own is issued under, which is in the key file as well (`auditor keys authority`).
     """
 
     url: Text
     ca: Text
+
+    def __post_init__(self) -> None:
+        parts = urllib.parse.urlsplit(self.url)
+        if parts.scheme not in ("https", "http") or not parts.hostname:
+            raise ValueError("timestamp.url: must be an https:// or http:// URL")
+        if parts.username is not None or parts.fragment:
+            raise ValueError("timestamp.url: must have no user or fragment")
 
 
 class Seal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import msgspec
 
 from auditor.answers import resolve_pointer
 from auditor.evidence import AnswerLine, CloseLine, OpenLine, SubjectLine
 from auditor.model import JSON, Citation, EvidenceError
-from auditor.results import Finding, Head
+from auditor.provenance import Origin, is_answer
+from auditor.questions import SourceType
+from auditor.results import EvidenceItem, Finding, Head
 
 FINDINGS = "findings"
 
@@ -19,8 +22,12 @@ FINDINGS = "findings"
 class StoredRun:
     """Reads findings and evidence from disk as they are asked for; holds one offset per line of evidence, no bodies."""
 
-    def __init__(self, head: Head, evidence: Path, findings: Path) -> None:
+    def __init__(
+        self, head: Head, evidence: Path, findings: Path, sources: Mapping[str, SourceType] = MappingProxyType({})
+    ) -> None:
         self._head = head
+        self._sources = sources
+        self._origins: dict[str, Origin] = {}
         self._evidence = evidence
         self._findings = findings
         self._offsets: dict[str, array[int]] = {}
@@ -52,12 +59,36 @@ class StoredRun:
             raise LookupError(f"{citation.pointer} is missing")
         return value
 
+    def provenance(self, citation: Citation) -> Mapping[str, str]:
+        """Return where the cited answer comes from (of several lines, the first); nothing where it is no answer."""
+        row = self._row(citation.file, citation.lines[0])
+        return self._origin(citation.file).item(row).facts if is_answer(row) else {}
+
+    def items(self) -> Iterator[EvidenceItem]:
+        """Yield every answer and where it comes from, files in byte order of their names."""
+        for path in sorted(self._evidence.glob("*.jsonl"), key=lambda path: path.name.encode()):
+            origin = self._origin(f"{self._evidence.name}/{path.name}")
+            with path.open("rb") as handle:
+                yield from (origin.item(row) for row in handle if is_answer(row))
+
+    def _origin(self, name: str) -> Origin:
+        if name not in self._origins:
+            path = self._evidence.parent / name
+            self._origins[name] = Origin(name, lambda: path.open("rb"), self._head.run.scope, self._sources)
+        return self._origins[name]
+
     def _body(self, name: str, number: int) -> JSON:
         if self._last[:2] != (name, number):
             self._last = (name, number, self._read(name, number))
         return self._last[2]
 
     def _read(self, name: str, number: int) -> JSON:
+        line = msgspec.json.decode(self._row(name, number), type=OpenLine | AnswerLine | SubjectLine | CloseLine)
+        if isinstance(line, AnswerLine):
+            return line.body if line.error is None else {"error": msgspec.to_builtins(line.error)}
+        return msgspec.to_builtins(line)
+
+    def _row(self, name: str, number: int) -> bytes:
         path = self._evidence.parent / name
         if name not in self._offsets:
             self._offsets[name] = _line_offsets(path)
@@ -66,10 +97,7 @@ class StoredRun:
             raise EvidenceError(f"{name}: has no line {number}, which a finding cites")
         with path.open("rb") as handle:
             handle.seek(offsets[number - 1])
-            line = msgspec.json.decode(handle.readline(), type=OpenLine | AnswerLine | SubjectLine | CloseLine)
-        if isinstance(line, AnswerLine):
-            return line.body if line.error is None else {"error": msgspec.to_builtins(line.error)}
-        return msgspec.to_builtins(line)
+            return handle.readline()
 
 
 def _line_offsets(path: Path) -> array[int]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from auditor import __version__
-from auditor.checking import Check
+from auditor.checking import Check, Reconciled
 from auditor.conversion import convert
 from auditor.evidence import FOLDER, Segment
 from auditor.judge import bind
@@ -134,6 +134,7 @@ def connected(name: str, task: Task, context: Context) -> AbstractContextManager
         secret=context.secret,
         conceal=context.redactor.conceal,
         folder=context.settings.folder,
+        organization=context.settings.organization,
         transport=context.transports.get(name),
         patient=context.patient,
     )
@@ -188,8 +189,9 @@ def _collect(task: Task, name: str, segment: Segment, context: Context, recorder
     sources = bind(check, test, task.target, segment, context.plan, context.sources, recorders)
     params = convert(test.params, check.params)
     try:
-        for subject in check.collect(params, *sources):
-            segment.add_subject(name, _masked(subject.resource, context.redactor))
+        for found in check.collect(params, *sources):
+            if not isinstance(found, Reconciled):  # judging holds the counts against each other
+                segment.add_subject(name, _masked(found.resource, context.redactor))
     except Cancelled:
         raise
     except Unproven as error:

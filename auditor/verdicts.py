@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from auditor.checking import Check
-from auditor.judge import Tally
+from auditor.judge import MOST_AGREEING, Tally
 from auditor.model import ClaimVerdict, Outcome, weakest
 from auditor.plan import Plan, PlannedTest
 from auditor.policy import Claim, Pack, Policy, Test, criteria_of
@@ -81,12 +81,16 @@ def _test(test: Test, planned: PlannedTest, tally: Tally, check: Check) -> TestR
             extent="every member of the population (100 %), not a sample",
             proves=check.proves,
             cannot_prove=check.cannot_prove,
+            second_source=check.second_source,
+            no_second_source=check.no_second_source,
         ),
         population=tally.population,
         tested=tally.tested,
         counts=counts,
         reasons=(*reasons, *(one.reason for one in examples)),
         examples=examples,
+        reconciled=tuple(sorted(tally.reconciled, key=lambda row: row.agrees)),
+        reconciled_more=max(tally.agreeing - MOST_AGREEING, 0),
     )
 
 

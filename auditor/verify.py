@@ -7,22 +7,25 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NoReturn
 
 import msgspec
 
-from auditor import contents, envelope, seal
+from auditor import contents, envelope, seal, timestamps
 from auditor.contents import Contents, Directory
 from auditor.evidence import FOLDER, changed_line
 from auditor.keys import KeyRing, PublicKey
 from auditor.model import EvidenceError
 from auditor.seal import EvidenceStatement, ManifestStatement, Scope, Statement, Subject
+from auditor.timestamps import Stamped
 
 READERS = 4
 UNSIGNED = "is not signed: anybody could have made or changed it (to read it nevertheless: --allow-unsigned)"
+NO_STAMP = "no time-stamp authority says when this was; its dates rest on the clock of the machine that made it"
+UNHELD = "the key file names no time-stamp authority to hold that against (auditor keys authority FILE)"
 NO_KEYS = "is signed, and no key file was given to hold its signature against (--keys FILE)"
 
 
@@ -46,12 +49,25 @@ class DoesNotVerify(EvidenceError):
 
 
 class Verified(msgspec.Struct, frozen=True, kw_only=True):
-    """A run that is what was sealed. `key` is the one that signed it (None: nobody did)."""
+    """A run that is what was sealed. `key` is the one that signed it (None: nobody did).
+
+    `stamped` is the time stamp on its evidence, held against the authorities that count; None where there is none, or
+    nothing to hold it against.
+    """
 
     scope: Scope
     finished: seal.Finished
     manifest_sha256: str
     key: PublicKey | None
+    stamped: Stamped | None = None
+
+    @property
+    def dated(self) -> str:
+        """Who else says when the run was, or why nobody does."""
+        said = self.finished.timestamp
+        if said is None:
+            return NO_STAMP
+        return f"{said.words}; {UNHELD}" if said.at and self.stamped is None else said.words
 
     @property
     def run(self) -> str:
@@ -78,7 +94,8 @@ def verify_run(run: Contents, keys: KeyRing | None, *, allow_unsigned: bool = Fa
     digests are compared, which whoever changed a file could have made anew.
     """
     statements = _statements(run, keys, allow_unsigned=allow_unsigned)
-    flaws = [*_said(run, statements), *_files(run, statements.manifest.subject)]
+    stamped, doubts = _stamp(run, statements, keys)
+    flaws = [*_said(run, statements), *doubts, *compare(run, statements.manifest.subject)]
     if flaws:
         raise DoesNotVerify(sorted(set(flaws)))
     return Verified(
@@ -86,7 +103,14 @@ def verify_run(run: Contents, keys: KeyRing | None, *, allow_unsigned: bool = Fa
         finished=statements.manifest.predicate,
         manifest_sha256=statements.manifest_sha256,
         key=statements.key,
+        stamped=stamped,
     )
+
+
+def require_timestamps(runs: Sequence[Verified]) -> None:
+    """Raise `DoesNotVerify` unless a time-stamp authority that counts says of each run when it was."""
+    if flaws := [Flaw(f"{one.run}/{seal.STAMP}", 0, one.dated) for one in runs if one.stamped is None]:
+        raise DoesNotVerify(flaws)
 
 
 def compare_digests(run: Contents) -> None:
@@ -96,7 +120,7 @@ def compare_digests(run: Contents) -> None:
         manifest = seal.decode_manifest(payload)
     except EvidenceError as error:
         _refuse(seal.MANIFEST, str(error).removeprefix(f"{seal.MANIFEST}: "))
-    if flaws := sorted(_files(run, manifest.subject)):
+    if flaws := sorted(compare(run, manifest.subject)):
         raise DoesNotVerify(flaws)
 
 
@@ -158,7 +182,7 @@ def _open(
     try:
         data = contents.read(run, name)
     except EvidenceError as error:
-        _refuse(name, str(error).removeprefix(f"{name}: "))
+        _refuse(name, f"{str(error).removeprefix(f'{name}: ')}; is {run.name} a run?")
     try:
         opened = envelope.open_envelope(data, find)
         return decode(opened.payload), opened.key, hashlib.sha256(data).hexdigest()
@@ -212,13 +236,39 @@ def _dates(key: PublicKey | None, scope: Scope, finished: seal.Finished) -> Iter
             return
 
 
-def _files(run: Contents, listed: Sequence[Subject]) -> Iterator[Flaw]:
-    """Yield every file that is changed, missing or not listed."""
+def _stamp(run: Contents, statements: _Statements, keys: KeyRing | None) -> tuple[Stamped | None, list[Flaw]]:
+    """Return the time stamp that the manifest statement tells of, and what speaks against it.
+
+    It lies between the end of collection and the end of the run, as far as clocks go, and the key was valid at both: so
+    it was at the time that is stamped.
+    """
+    scope, finished = statements.evidence.predicate, statements.manifest.predicate
+    said = finished.timestamp
+    there = any(subject.name == seal.STAMP for subject in statements.manifest.subject)
+    if there is not (said is not None and said.at is not None):
+        return None, [Flaw(seal.MANIFEST, 0, "lists a time stamp and tells of none, or the other way round")]
+    if not there or keys is None or not keys.timestamp_authorities:
+        return None, []
+    try:
+        tsr, data = contents.read(run, seal.STAMP), contents.read(run, seal.EVIDENCE)
+        stamped = timestamps.check(tsr, data, keys.timestamp_authorities)
+        timestamps.check_time(stamped.at, scope.as_of, finished.finished_at)
+    except EvidenceError as error:
+        return None, [Flaw(seal.STAMP, 0, str(error).removeprefix(f"{seal.STAMP}: "))]
+    if said is not None and (said.at, said.authority) != (stamped.at, stamped.authority):
+        return None, [Flaw(seal.MANIFEST, 0, "tells of another time stamp than the one that is there")]
+    return stamped, []
+
+
+def compare(
+    files: Contents, listed: Sequence[Subject], statement: str = seal.MANIFEST, known: Collection[str] = ()
+) -> Iterator[Flaw]:
+    """Yield every file that is changed, missing or not listed by a statement; those `known` were compared before."""
     wanted = {subject.name: subject.digest.get("sha256", "") for subject in listed}
     try:
-        present = [name for name in run.names() if name not in (seal.MANIFEST, seal.SUMS)]
-        if contents.read(run, seal.SUMS) != seal.sums(listed):
-            yield Flaw(seal.SUMS, 0, "is not the list of the manifest statement")
+        present = [name for name in files.names() if name not in (statement, seal.SUMS)]
+        if contents.read(files, seal.SUMS) != seal.sums(listed):
+            yield Flaw(seal.SUMS, 0, f"is not the list of the {statement.partition('.')[0]} statement")
     except EvidenceError as error:
         name, _, reason = str(error).partition(": ")
         yield Flaw(name, 0, reason)
@@ -226,18 +276,18 @@ def _files(run: Contents, listed: Sequence[Subject]) -> Iterator[Flaw]:
     for name in present:
         if name not in wanted:
             yield Flaw(name, 0, "was not there when the run was sealed")
-    both = [name for name in present if name in wanted]
-    for name in wanted.keys() - set(both):
+    for name in wanted.keys() - set(present):
         yield Flaw(name, 0, "is missing")
+    both = [name for name in present if name in wanted and name not in known]
     with ThreadPoolExecutor(READERS) as pool:
-        for name, flaw in zip(both, pool.map(lambda name: _changed(run, name, wanted), both), strict=True):
+        for name, flaw in zip(both, pool.map(lambda name: _changed(files, name, wanted[name]), both), strict=True):
             if flaw is not None:
                 yield Flaw(name, *flaw)
 
 
-def _changed(run: Contents, name: str, wanted: Mapping[str, str]) -> tuple[int, str] | None:
+def _changed(run: Contents, name: str, digest: str) -> tuple[int, str] | None:
     try:
-        if contents.sha256(run, name) == wanted[name]:
+        if contents.sha256(run, name) == digest:
             return None
         line, reason = 0, "is not what was sealed: its SHA-256 differs"
         if name.startswith(f"{FOLDER}/"):

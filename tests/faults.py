@@ -34,6 +34,7 @@ from auditor.sources.postgres.target import PostgresTarget
 from auditor.tasks import Context
 from tests.fault_kinds import PORTAL, Exchange, Fault, Harness, key, mistype_json
 from tests.faults_http import HttpHarness
+from tests.faults_runs import RunsHarness
 from tests.faults_tokens import TokensHarness
 
 
@@ -278,6 +279,7 @@ HARNESSES: dict[str, Callable[[Context, str, str], Harness]] = {
     "github": partial(HttpHarness, lambda target, opening: GithubConnection(target, opening, sleep=lambda _: None)),
     "heroku": partial(HttpHarness, lambda target, opening: HerokuConnection(target, opening, sleep=lambda _: None)),
     "postgres": PostgresHarness,
+    "runs": RunsHarness,
     "tokens": TokensHarness,
 }
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from auditor.model import Citation, ClaimVerdict, Outcome, Resource
-from auditor.results import Finding, Reference, ScopeItem, Waiver
+from auditor.notices import FACTS
+from auditor.results import EvidenceItem, Finding, Reference, ScopeItem, Waiver
 from tests.report_runs import Stored, a_claim, a_finding, a_head, a_test
 
 SCRIPT = '<script>alert(1)</script>"><img src=x onerror=alert(2)>'
@@ -82,4 +83,5 @@ def run(names: Sequence[str] = NAMES) -> Stored:
     scope = tuple(ScopeItem(target=name, task=name, reached=False, error=name) for name in names)
     head = a_head(*claims, organization="".join(names[:5]), scope=scope)
     fragment = {name: [name] for name in names}
-    return Stored(head, lambda: findings(names), lambda _: fragment)
+    items = (EvidenceItem(f"evidence/{name}.jsonl", 1, dict.fromkeys(FACTS, name)) for name in names)
+    return Stored(head, lambda: findings(names), lambda _: fragment, items)

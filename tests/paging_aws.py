@@ -1,9 +1,9 @@
 """A small AWS of our own, for what moto cannot do: real pages, fan-out over regions, throttling, malformed answers.
 
-It speaks what the AWS checks ask, in the words of botocore's service models: sts GetCallerIdentity and AssumeRole, ec2
-DescribeRegions and DescribeVolumes, kms DescribeKey, s3 ListBuckets and GetBucket{LifecycleConfiguration, Versioning,
-Encryption, Tagging}, and what paging_aws_iam answers. Signatures are not checked. Whatever it does not understand it
-refuses: no parameter is ignored.
+It speaks what the AWS checks ask, in the words of botocore's service models: sts GetCallerIdentity and AssumeRole, kms
+DescribeKey, s3 ListBuckets and GetBucket{LifecycleConfiguration, Versioning, Encryption, Tagging}, and what
+paging_aws_ec2, paging_aws_iam and paging_aws_config answer. Signatures are not checked. Whatever it does not understand
+it refuses: no parameter is ignored.
 
     with PagingAws(State(volumes={"eu-west-1": [Volume("vol-1")]})) as aws:
         aws.throttle("DescribeVolumes", times=2)
@@ -11,6 +11,7 @@ refuses: no parameter is ignored.
         assert aws.calls["DescribeVolumes"] == 3
 """
 
+import json
 import re
 import threading
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -21,7 +22,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Self
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from tests import paging_aws_iam
+from tests import paging_aws_config, paging_aws_ec2, paging_aws_iam
 from tests import paging_aws_words as words
 
 if TYPE_CHECKING:
@@ -38,16 +39,24 @@ PARAMETERS = {
     "GetCallerIdentity": set[str](),
     "AssumeRole": {"RoleArn", "RoleSessionName", "ExternalId"},
     "DescribeRegions": {"AllRegions"},
-    "DescribeVolumes": {"MaxResults", "NextToken"},
+    "DescribeVolumes": {"MaxResults", "NextToken", *paging_aws_ec2.FILTER},
     "DescribeKey": {"KeyId"},
     "ListBuckets": {"max-buckets", "continuation-token", "prefix", "bucket-region"},
     **{operation: {question} for question, operation in S3_QUESTIONS.items()},
     **{operation: set() for operation in paging_aws_iam.ANSWERS},
     "ListRoles": {"PathPrefix", "MaxItems", "Marker"},
+    "ListUsers": {"MaxItems", "Marker"},
+    **{operation: set() for operation in paging_aws_config.ANSWERS},
+    "ListDiscoveredResources": {"resourceType", "limit", "nextToken"},
 }
-TOKENS = ("NextToken", "continuation-token", "Marker")
-SMALLEST_PAGE_OF_VOLUMES = 5
-LARGEST_PAGE = {"DescribeVolumes": 500, "ListBuckets": 10_000, "ListRoles": 1000}
+TOKENS = ("NextToken", "continuation-token", "Marker", "nextToken")
+LARGEST_PAGE = {
+    "DescribeVolumes": 500,
+    "ListBuckets": 10_000,
+    "ListRoles": 1000,
+    "ListUsers": 1000,
+    "ListDiscoveredResources": 100,
+}
 
 
 @dataclass
@@ -59,6 +68,8 @@ class Volume:
     kms_key_id: str | None = None
     state: str = "in-use"
     size: int = 8
+    create_time: str = words.CREATED
+    hidden: bool = False  # left out of the list, as a page that is short leaves it out; by its id it is there
 
 
 @dataclass
@@ -91,6 +102,7 @@ class State:
     disabled_regions: list[str] = field(default_factory=list)
     keys: list[Key] = field(default_factory=list)
     buckets: list[Bucket] = field(default_factory=list)
+    config: dict[str, paging_aws_config.Config] = field(default_factory=dict)
     iam: paging_aws_iam.Iam = field(default_factory=paging_aws_iam.Iam)
     account_id: str = "123456789012"
     user: str = "auditor"
@@ -236,8 +248,9 @@ class PagingAws:
         if token is not None and token not in self._tokens:
             code = "InvalidNextToken" if call.operation == "DescribeVolumes" else "InvalidArgument"
             return words.error(call.operation, 400, code, "The token was not given by this server")
-        if call.operation in paging_aws_iam.ANSWERS:
-            return paging_aws_iam.ANSWERS[call.operation](self, call)
+        for part in (paging_aws_ec2.ANSWERS, paging_aws_iam.ANSWERS, paging_aws_config.ANSWERS):
+            if call.operation in part:
+                return part[call.operation](self, call)
         return getattr(self, f"_{call.operation}")(call)  # type: ignore[no-any-return]
 
     def page(self, call: Call, item_count: int, limit: str | None, token: str | None) -> tuple[slice, str | None]:
@@ -263,25 +276,6 @@ class PagingAws:
 
     def _AssumeRole(self, _: Call) -> words.Answer:  # noqa: N802
         return words.assumed_role(self.state.role_secret, self.state.role_token)
-
-    def _DescribeRegions(self, call: Call) -> words.Answer:  # noqa: N802
-        regions = [(name, "opt-in-not-required") for name in self.state.volumes]
-        if call.parameters.get("AllRegions") == "true":
-            regions += [(name, "not-opted-in") for name in self.state.disabled_regions]
-        return words.regions(regions)
-
-    def _DescribeVolumes(self, call: Call) -> words.Answer:  # noqa: N802
-        if call.region not in self.state.volumes:
-            message = "AWS was not able to validate the provided access credentials"
-            return words.error(call.operation, 401, "AuthFailure", message)
-        limit, token = call.parameters.get("MaxResults"), call.parameters.get("NextToken")
-        if limit is not None and int(limit) < SMALLEST_PAGE_OF_VOLUMES:
-            return words.error(call.operation, 400, "InvalidParameterValue", f"maxResults {limit} is too small")
-        volumes = self.state.volumes[call.region]
-        if limit is None and token is None:
-            return words.volumes(call.region, [vars(volume) for volume in volumes], None)  # unpaged is all, as on AWS
-        part, next_token = self.page(call, len(volumes), limit, token)
-        return words.volumes(call.region, [vars(volume) for volume in volumes[part]], next_token)
 
     def _DescribeKey(self, call: Call) -> words.Answer:  # noqa: N802
         for key in self.state.keys:
@@ -353,10 +347,13 @@ class _Handler(BaseHTTPRequestHandler):
         self._give(operations[0] if operations else None, query, bucket)
 
     def do_POST(self) -> None:
-        """STS, EC2, IAM and KMS: the operation is in the body or in a header."""
+        """STS, EC2, IAM, KMS and Config: the operation is in the body or in a header."""
         body = self.rfile.read(int(self.headers["Content-Length"]))
         target = self.headers.get("X-Amz-Target")
-        if target:
+        if target and target.startswith(paging_aws_config.TARGET):
+            asked = {name: str(value) for name, value in json.loads(body).items()}
+            self._give(target.removeprefix(paging_aws_config.TARGET), asked, "")
+        elif target:
             key_id = re.search(rb'"KeyId": *"([^"]+)"', body)
             of = key_id[1].decode() if key_id else ""
             self._give(target.removeprefix("TrentService."), {"KeyId": of}, of)

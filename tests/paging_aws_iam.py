@@ -1,4 +1,4 @@
-"""The IAM of paging_aws: credential reports, roles and SAML providers, as bytes."""
+"""The IAM of paging_aws: credential reports, the account summary, users, roles and SAML providers, as bytes."""
 
 from __future__ import annotations
 
@@ -40,10 +40,17 @@ def csv(*rows: str) -> str:
 
 @dataclass
 class Iam:
-    """What there is in IAM. `roles` are paths with names."""
+    """What there is in IAM. `roles` and `users` are paths with names; None: the users of the report.
+
+    `created` are the times at which users were, by name, where that is another than that of all.
+    """
 
     report: str = csv(ROOT, user("people/ada"), user("deploy", "false", "false"))
     generated: dt.datetime = STARTED_AT
+    users: list[str] | None = None
+    counted: int | None = None  # in the summary; None: as many as there are
+    created: dict[str, str] = field(default_factory=dict)
+    root_has_mfa: bool = True
     roles: list[str] = field(default_factory=lambda: ["/service-role/lambda"])
     saml_providers: list[str] = field(default_factory=list)
 
@@ -94,9 +101,45 @@ def _list_roles(aws: Any, call: Any) -> Answer:
     return roles(found[part], marker is not None, marker)
 
 
+def users_of(iam: Iam) -> list[str]:
+    """The users that there are now, as paths with names."""
+    if iam.users is not None:
+        return iam.users
+    arns = [line.split(",")[1] for line in iam.report.splitlines()[1:]]
+    return ["/" + arn.partition(":user/")[2] for arn in arns if ":user/" in arn]
+
+
+def summary(users: int | str, root_has_mfa: int | str = 1) -> Answer:
+    """Answer GetAccountSummary."""
+    told = {"Users": users, "UsersQuota": 5000, "AccountMFAEnabled": root_has_mfa, "Providers": 0}
+    entries = "".join(f"<entry>{element('key', key)}{element('value', value)}</entry>" for key, value in told.items())
+    return answer("GetAccountSummary", f"<SummaryMap>{entries}</SummaryMap>")
+
+
+def _account_summary(aws: Any, _: Any) -> Answer:
+    iam = aws.state.iam
+    return summary(len(users_of(iam)) if iam.counted is None else iam.counted, int(iam.root_has_mfa))
+
+
+def _list_users(aws: Any, call: Any) -> Answer:
+    iam, asked = aws.state.iam, call.parameters
+    found = users_of(iam)
+    part, marker = aws.page(call, len(found), asked.get("MaxItems", "100"), asked.get("Marker"))
+    members = ""
+    for path in found[part]:
+        head, _, name = path.rpartition("/")
+        parts = element("Path", f"{head}/") + element("UserName", name) + element("UserId", "AIDAEXAMPLE")
+        parts += element("Arn", f"arn:aws:iam::{ACCOUNT}:user{path}")
+        members += f"<member>{parts}{element('CreateDate', iam.created.get(name, CREATED))}</member>"
+    content = f"<Users>{members}</Users>{element('IsTruncated', marker is not None)}{element('Marker', marker)}"
+    return answer("ListUsers", content)
+
+
 ANSWERS: dict[str, Callable[[Any, Any], Answer]] = {
     "GenerateCredentialReport": lambda *_: state("COMPLETE"),
     "GetCredentialReport": lambda aws, _: report(aws.state.iam.report.encode(), aws.state.iam.generated),
+    "GetAccountSummary": _account_summary,
+    "ListUsers": _list_users,
     "ListRoles": _list_roles,
     "ListSAMLProviders": lambda aws, _: saml_providers(aws.state.iam.saml_providers),
 }

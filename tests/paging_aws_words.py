@@ -25,12 +25,18 @@ SERVICE_OF = {
     "GetCredentialReport": "iam",
     "ListRoles": "iam",
     "ListSAMLProviders": "iam",
+    "GetAccountSummary": "iam",
+    "ListUsers": "iam",
+    "DescribeConfigurationRecorders": "config",
+    "DescribeConfigurationRecorderStatus": "config",
+    "ListDiscoveredResources": "config",
 }
 CONTENT_TYPES = {
     "sts": "text/xml",
     "iam": "text/xml",
     "ec2": "text/xml;charset=UTF-8",
     "kms": "application/x-amz-json-1.1",
+    "config": "application/x-amz-json-1.1",
     "s3": "application/xml",
 }
 THROTTLING = {
@@ -38,6 +44,7 @@ THROTTLING = {
     "iam": (400, "Throttling", "Rate exceeded"),
     "ec2": (503, "RequestLimitExceeded", "Request limit exceeded."),
     "kms": (400, "ThrottlingException", "Rate exceeded"),
+    "config": (400, "ThrottlingException", "Rate exceeded"),
     "s3": (503, "SlowDown", "Please reduce your request rate."),
 }
 DENIAL = {
@@ -45,6 +52,7 @@ DENIAL = {
     "sts": (403, "InvalidClientTokenId", "The security token included in the request is invalid."),
     "ec2": (403, "UnauthorizedOperation", "You are not authorized to perform this operation."),
     "kms": (400, "AccessDeniedException", "User is not authorized to perform: kms:DescribeKey"),
+    "config": (400, "AccessDeniedException", "User is not authorized to perform this action"),
     "s3": (403, "AccessDenied", "Access Denied"),
 }
 
@@ -83,7 +91,7 @@ def error(operation: str, status: int, code: str, message: str) -> Answer:
     """A refusal, as the service of the operation words it."""
     service = service_of(operation)
     inner = element("Code", code) + element("Message", message)
-    if service == "kms":
+    if service in ("kms", "config"):
         body = json.dumps({"__type": code, "message": message})
         return Answer(status, body.encode(), {"Content-Type": CONTENT_TYPES[service]})
     if service == "s3":
@@ -146,7 +154,7 @@ def volumes(region: str, volumes: list[dict[str, Any]], token: str | None) -> An
         + "<snapshotId/>"
         + element("availabilityZone", f"{region}a")
         + element("status", volume["state"])
-        + element("createTime", CREATED)
+        + element("createTime", volume["create_time"])
         + "<attachmentSet/>"
         + element("volumeType", "gp3")
         + element("encrypted", volume["encrypted"])

@@ -45,6 +45,7 @@ def check(name: str, *sources: str, shard: Shard = "target", params: type[msgspe
         population="everything",
         proves="nothing",
         cannot_prove=(),
+        no_second_source="nothing is counted",
     )
 
 

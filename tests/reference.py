@@ -89,6 +89,8 @@ def _check(check: Check) -> Iterator[str]:
         f"- **Proves**: {check.proves}.",
         "- **Cannot prove**:",
         *(f"  - {limit}" for limit in check.cannot_prove),
+        *([f"- **Second source**: {check.second_source}."] if check.second_source else []),
+        *([f"- **No second source**: {check.no_second_source}."] if check.no_second_source else []),
         "",
     )
     asked = (

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
 
 from auditor.model import JSON, Basis, Citation, ClaimVerdict, Outcome, Resource, Severity
+from auditor.notices import FACTS
 from auditor.results import (
     ClaimCounts,
     ClaimResult,
     Counts,
     Criterion,
     CriterionSupport,
+    EvidenceItem,
     Finding,
     Head,
     PreviousRun,
@@ -38,7 +40,9 @@ class Stored:
         head: Head,
         findings: Callable[[], Iterable[Finding]] | Iterable[Finding] = (),
         fragment: Callable[[Citation], JSON] = lambda _: None,
+        items: Iterable[EvidenceItem] = (),
     ) -> None:
+        self._items = tuple(items)
         self._head = head
         self._findings = findings
         self._fragment = fragment
@@ -52,6 +56,13 @@ class Stored:
 
     def fragment(self, citation: Citation) -> JSON:
         return self._fragment(citation)
+
+    def provenance(self, citation: Citation) -> Mapping[str, str]:
+        where = (citation.file, citation.lines[0])
+        return next((item.facts for item in self._items if (item.file, item.line) == where), {})
+
+    def items(self) -> Iterator[EvidenceItem]:
+        return iter(self._items)
 
 
 def population(counts: Counts) -> int:
@@ -166,6 +177,19 @@ def several() -> list[Finding]:
     ]
 
 
+def an_item(line: int, file: str = "evidence/prod.us-east-1.jsonl") -> EvidenceItem:
+    facts = {
+        "System": "Amazon Web Services",
+        "Account": "account 123456789012",
+        "Asked as": "arn:aws:iam::123456789012:user/auditor",
+        "Operation": "ec2.describe_volumes",
+        "Parameters": '{"VolumeIds":["' + '","'.join(f"vol-{number:08}" for number in range(200)) + '"]}',
+        "Page": f"{line - 5} of 9",
+        "SHA-256 of the line": f"{line:064x}",
+    }
+    return EvidenceItem(file, line, {name: facts.get(name, f"{name} of line {line}") for name in FACTS})
+
+
 def a_run() -> Stored:
     head = a_head(
         a_claim(
@@ -182,4 +206,4 @@ def a_run() -> Stored:
             criteria=(CriterionSupport(id="CC6.1", support="direct", claims=("at-rest", "tls")),),
         ),
     )
-    return Stored(head, several(), lambda cite: {"Encrypted": False, "at": cite.pointer})
+    return Stored(head, several(), lambda cite: {"Encrypted": False, "at": cite.pointer}, [an_item(7)])

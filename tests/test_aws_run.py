@@ -179,7 +179,13 @@ def test_the_calls_are_exactly_those_the_facts_need(aws: PagingAws, tmp_path: Pa
     found = audit(aws, tmp_path, *EBS)
     assert len(found.findings()) == 2 * 1503
     assert set(found.claims.values()) == {"supported"}
-    assert aws.calls == {"GetCallerIdentity": 4, "DescribeRegions": 1, "DescribeVolumes": 6, "DescribeKey": 6}
+    assert aws.calls == {
+        "GetCallerIdentity": 4,
+        "DescribeRegions": 1,
+        "DescribeVolumes": 6,
+        "DescribeKey": 6,
+        "DescribeConfigurationRecorders": 3,
+    }
     asked = Counter((call.region, call.of) for call in aws.requests if call.operation == "DescribeKey")
     assert asked == Counter((key.split(":")[3], key) for key in keys)
 

@@ -124,10 +124,13 @@ def test_everything_about_every_check_is_shown(name: str, tmp_path: Path) -> Non
         for question in asked
         for text in (question.operation.name, question.operation.summary, question.operation.permission)
     ]
+    held = [f"second source: {one.second_source}"] if one.second_source else []
+    held += [f"no second source: {one.no_second_source}"] if one.no_second_source else []
+    assert held
     keys = [text for key in every_key(one.params) for text in (f"{key.name} (", key.kind, key.description)]
     for text in (
         name, one.title, one.population, one.proves, *one.cannot_prove, f"once per {one.shard}",
-        f"by {one.basis.value}", f"comes from auditor {__version__}", *rows, *keys,
+        f"by {one.basis.value}", f"comes from auditor {__version__}", *held, *rows, *keys,
     ):  # fmt: skip
         assert " ".join(text.split()) in flat, text
     assert "\n".join(policy_entry(one, "    ")) in shown.out

@@ -193,7 +193,8 @@ def test_output_that_cannot_be_made_is_one_line(dead: Dead, tmp_path: Path, comm
     inputs = (
         ["-c", dead.folder / "auditor.yaml", "--policies", dead.folder / "pack"] if command == "run" else [dead.run]
     )
-    shown = auditor(command, *inputs, "-o", "file/below", cwd=tmp_path)
+    unsigned = UNSIGNED if command != "run" else ()
+    shown = auditor(command, *inputs, *unsigned, "-o", "file/below", cwd=tmp_path)
     assert (shown.code, shown.out) == (70, "")
     assert shown.err == "cannot write to file/below: Not a directory; choose another folder with -o\n"
 

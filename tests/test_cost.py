@@ -184,7 +184,7 @@ def test_an_empty_account_is_asked_exactly_that(tmp_path: Path, monkeypatch: pyt
     with PagingAws(State(volumes={"us-east-1": [], "eu-west-1": [], "eu-north-1": []})) as aws:
         run = audit(aws, tmp_path, "ebs", "ebs-customer", "expiry", "encryption").run
         found = of_run(tmp_path)
-        assert aws.calls.total() == found.calls + 3 * found.calls_each_region["prod"] == 9
+        assert aws.calls.total() == found.calls + 3 * found.calls_each_region["prod"] == 12
     for name, really in asked(run).items():
         shard = EACH_REGION if name != "prod.account" else "account"
         (task,) = [task for task in found.tasks if task.shard == shard]
@@ -195,7 +195,7 @@ def test_an_organization_of_nobody_else_is_asked_exactly_that(tmp_path: Path, mo
     monkeypatch.setenv("GITHUB_CANARY", SECRET)
     with github(organization()) as server:
         audit_github(server, tmp_path, {"allow_insecure": True})
-        assert server.calls.total() == of_run(tmp_path).calls == 7
+        assert server.calls.total() == of_run(tmp_path).calls == 8
 
 
 # As a command

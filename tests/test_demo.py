@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
 import subprocess
 import sys
 from pathlib import Path
+
+from auditor import keys, verify
 
 SHELL = {
     "AWS_SESSION_TOKEN": "the-token-of-somebody",
@@ -34,8 +37,13 @@ def test_demo_exits_as_run_does_and_leaves_the_world_up_as_long_as_it_is_wanted(
     assert "targets:" in said  # its auditor.yaml
     assert "export AWS_ACCESS_KEY_ID=" in said
     assert "auditor run -c" in said
-    (run,) = [path for path in tmp_path.iterdir() if path.is_dir()]
-    assert (run / "report.html").is_file()
+    assert said.splitlines()[0].startswith("First an earlier run")
+    assert said.count(" claims: ") == 1, "what the earlier run came to is of no interest"
+    assert "\nsince 2" not in said
+    first, second = verify.verify_chain(tmp_path, keys.load(tmp_path / keys.PUBLIC))
+    selected = [json.loads((tmp_path / one.run / "plan.json").read_bytes())["selection"] for one in (first, second)]
+    assert [one["checks"] for one in selected] == [["aws-ebs-key-stability"], []]
+    assert (tmp_path / second.run / "report.html").is_file()
 
 
 def test_demo_of_the_broken_world_can_be_shown_without_failing(tmp_path: Path) -> None:

@@ -136,6 +136,7 @@ def test_every_check_says_what_it_proves_and_what_it_cannot() -> None:
         assert check.population
         assert check.proves
         assert check.cannot_prove
+        assert check.second_source or check.no_second_source
         assert check.basis.value in (__import__(check.collect.__module__, fromlist=["x"]).__doc__ or "")
 
 
@@ -147,7 +148,14 @@ def test_the_readmes_links_lead_somewhere() -> None:
 def test_dependencies_are_those_that_are_imported() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     imported = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "auditor").rglob("*.py"))
-    modules = {"pyjwt": "jwt", "pyyaml": "yaml", "beautifulsoup4": "bs4", "markdown-it-py": "markdown_it"}
+    modules = {
+        "beautifulsoup4": "bs4",
+        "cyclonedx-python-lib": "cyclonedx",
+        "markdown-it-py": "markdown_it",
+        "packageurl-python": "packageurl",
+        "pyjwt": "jwt",
+        "pyyaml": "yaml",
+    }
     for requirement in project["dependencies"]:
         name = re.split(r"[\[><=]", requirement)[0]
-        assert re.search(rf"(import|from) {modules.get(name, name)}\b", imported), name
+        assert re.search(rf"(import|from) {modules.get(name, name.replace('-', '_'))}\b", imported), name

@@ -89,6 +89,7 @@ def test_an_account_in_order_is_asked_each_question_once(aws: PagingAws, tmp_pat
     assert aws.calls == {
         "GetCallerIdentity": 1, "DescribeRegions": 1, "DescribeVolumes": 1, "DescribeKey": 1,
         "ListBuckets": 1, "GetBucketTagging": 1, "GetBucketEncryption": 1,
+        "DescribeConfigurationRecorders": 1, "DescribeConfigurationRecorderStatus": 1,
     }  # fmt: skip
     assert found.skew is not None
     assert abs(found.skew) < dt.timedelta(seconds=5)
@@ -197,7 +198,7 @@ def test_an_organization_in_order_is_ready_and_its_budget_is_told(tmp_path: Path
         found = of_github(server.url, tmp_path)
         assert found.ready, reasons(found)
         assert of(found, "github-mfa").untried == ()
-        assert sorted(server.calls.values()) == [1] * 5
+        assert sorted(server.calls.values()) == [1] * 6
         assert found.allowance is not None
         assert (found.allowance.remaining, found.allowance.limit) == (4995, 5000)
 

@@ -26,6 +26,7 @@ CALLS = {
     "/user/memberships/orgs/explo": 1,
     "/orgs/explo": 1,
     "/orgs/explo/members": 3,
+    "/graphql": 1,
     "/orgs/explo/outside_collaborators": 3,
     "/orgs/explo/invitations": 1,
 }

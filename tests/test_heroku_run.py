@@ -80,6 +80,34 @@ def test_a_team_takes_three_calls_however_many_tests_ask(tmp_path: Path) -> None
     assert dict(server.calls) == {"/teams/explo": 1, "/teams/explo/members": 1, "/teams/explo/invitations": 1}
 
 
+def test_what_two_lists_say_of_each_other_stands_in_the_report(tmp_path: Path) -> None:
+    with heroku(team(*people(3), invitations=[invitation("new@explo.co")])) as server:
+        found = audit(server, tmp_path)
+    assert found.claims == {"mfa": "supported"}
+    (row,) = found.head.claims[0].tests[0].reconciled
+    assert (row.listed, row.counted) == (5, 5)
+    assert len(row.evidence) == 2
+
+
+def test_a_member_who_is_still_invited_leaves_the_claim_unproven(tmp_path: Path) -> None:
+    with heroku(team(*people(3), invitations=[invitation("user-00001@explo.co")])) as server:
+        found = audit(server, tmp_path)
+    assert found.claims == {"mfa": "unproven"}
+    assert "the list has 5, but a comparison of their addresses counts 4" in found.message("hosting")
+
+
+def test_an_enterprise_account_that_lacks_a_member_of_its_team_leaves_the_claim_unproven(tmp_path: Path) -> None:
+    members = people(3)
+    for missing, claim in ((0, "supported"), (1, "unproven")):
+        folder = tmp_path / str(missing)
+        with heroku(team(*members, enterprise_account="acme"), enterprise(*members[missing:])) as server:
+            found = audit(server, folder, enterprise_account="acme")
+        assert found.claims == {"mfa": claim}
+    expected = "the list has 4, but the enterprise account's list of members counts 3"
+    assert expected in found.message("hosting")
+    assert Outcome.FAIL not in found.outcomes().values()
+
+
 def test_an_enterprise_team_takes_four_calls(tmp_path: Path) -> None:
     with heroku(team(enterprise_account="acme"), enterprise(*people(2))) as server:
         found = audit(server, tmp_path, enterprise_account="acme")

@@ -24,6 +24,7 @@ from tests.test_report_csv import rows_of
 from tests.test_report_junit import checked
 from tests.test_report_markdown import LINKS, shown
 
+FORMULA = tuple("=+-@\uff1d\uff0b\uff0d\uff20\u2212")
 PLAIN = tuple(f"name-{number}-" for number in range(len(hostile.SENT)))
 
 
@@ -95,9 +96,16 @@ def structure_of_csv(data: bytes) -> Any:
     """Return how many cells each line has; none may act as a formula."""
     for row in rows_of(data):
         for cell in row.values():
-            assert not cell.lstrip().startswith(tuple("=+-@\uff1d\uff0b\uff0d\uff20\u2212"))
+            assert not cell.lstrip().startswith(FORMULA)
             assert not set("\r\n\t") & set(cell)
     return [len(line) for line in csv.reader(io.StringIO(data.decode(), newline=""), strict=True)]
+
+
+def structure_of_evidence(data: bytes) -> Any:
+    """Return how many cells each line has; none may act as a formula."""
+    found = list(csv.reader(io.StringIO(data.decode(), newline=""), strict=True))
+    assert not [text for row in found for text in row if text.lstrip().startswith(FORMULA) or set("\r\n\t") & set(text)]
+    return [len(row) for row in found]
 
 
 STRUCTURE: Mapping[str, Callable[[bytes], Any]] = {
@@ -106,6 +114,7 @@ STRUCTURE: Mapping[str, Callable[[bytes], Any]] = {
     "junit": structure_of_junit,
     "markdown": structure_of_markdown,
     "csv": structure_of_csv,
+    "evidence": structure_of_evidence,
 }
 
 

@@ -11,7 +11,7 @@ import os
 import shutil
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from auditor.model import ClaimVerdict, Outcome, Unproven
 from auditor.notebook import Questions
 from auditor.plan import Task
 from auditor.policy import Test
-from auditor.questions import Reply
+from auditor.questions import Reply, SourceType
 from auditor.redact import Redactor
 from auditor.results import Finding
 from auditor.scope import reach
@@ -57,33 +57,37 @@ class Experiment:
 
     def violations(self, task: Task, faults: tuple[Fault, ...] = FAULTS, *, every: int = 1) -> list[str]:
         """Put every fault into every answer of a task; return what must not have happened."""
-        kind = self.world.plugins.sources[self.world.plan.target(task.target).type]
-        with environment(self.world.world.environment):  # the other world may have set the same variables since
-            harness = HARNESSES[kind.name](self.context, task.target, task.shard)
-            try:
-                return list(self._violations(task, harness, faults, every))
-            finally:
-                harness.close()
-
-    def _violations(self, task: Task, harness: Harness, faults: tuple[Fault, ...], every: int) -> Iterator[str]:
-        kind = self.world.plugins.sources[self.world.plan.target(task.target).type]
         path = self.world.run / "evidence" / f"{task.id}.jsonl"
+        with environment(self.world.world.environment), ExitStack() as stack:  # the other world may have set the same
+            harnesses = {}
+            for target in dict.fromkeys(line.target for line in _answers(path)):
+                harnesses[target] = HARNESSES[self._kind(target).name](self.context, target, task.shard)
+                stack.callback(harnesses[target].close)
+            return list(self._violations(task, path, harnesses, faults, every))
+
+    def _kind(self, target: str) -> SourceType:
+        return self.world.plugins.sources[self.world.plan.target(target).type]
+
+    def _violations(
+        self, task: Task, path: Path, harnesses: Mapping[str, Harness], faults: tuple[Fault, ...], every: int
+    ) -> Iterator[str]:
         recorded = _replies(path)
         asking = self._asking(task, path)
         number = itertools.count()
-        for question, (operation, params, _) in recorded.items():
-            pieces = harness.record(kind.operations[operation], params)
+        for question, (target, name, params, _) in recorded.items():
+            operation, harness = self._kind(target).operations[name], harnesses[target]
+            pieces = harness.record(operation, params)
             for page, fault in itertools.product(range(pieces), faults):
                 if next(number) % every:
                     continue
                 try:
-                    changed = harness.tampered(kind.operations[operation], params, page, fault)
+                    changed = harness.tampered(operation, params, page, fault)
                 except Exception as error:  # noqa: BLE001 - whatever it is, a source must not raise it
                     yield f"{task.id}: {fault} of piece {page + 1} of {question}: raised {error!r}"
                     continue
                 if changed is None:
                     continue
-                played = {name: found for name, (_, _, found) in recorded.items()} | {question: changed}
+                played = {name: found for name, (*_, found) in recorded.items()} | {question: changed}
                 found = self._audited_with(task, played)
                 for problem in self._compare(found, asking[question]):
                     yield f"{task.id}: {fault} of piece {page + 1} of {question}: {problem}"
@@ -91,30 +95,32 @@ class Experiment:
     def _asking(self, task: Task, path: Path) -> dict[str, set[str]]:
         """Return which tests asked each question; what identifies the target and its regions is asked for all."""
         by_line = {line.n: key(line.operation, line.params) for line in _answers(path)}
-        kind = self.world.plugins.sources[self.world.plan.target(task.target).type]
+        kind = self._kind(task.target)
         tests = {test.id: test for _, test in self.world.policy.tests()}
         asking: dict[str, set[str]] = {question: set() for question in by_line.values()}
         needs_identity: set[str] = set(task.region_tests)
         with _reading(path) as segment:
             for name in task.tests:
-                questions = Questions(segment, task.target, kind)
-                self._collect(tests[name], questions)
-                for line in (line for first, last in questions.read for line in range(first, last + 1)):
+                sources = self._collected(task, tests[name], segment)
+                for line in (line for one in sources for first, last in one.read for line in range(first, last + 1)):
                     question = by_line[line]
                     asking[question].add(name)
-                    if kind.operations[question.partition("{")[0]].needs_identity:
+                    row = kind.operations.get(question.partition("{")[0])
+                    if row is not None and row.needs_identity:
                         needs_identity.add(name)
         for question, names in asking.items():
-            if question.startswith(kind.identity):
+            if kind.identity and question.startswith(kind.identity):
                 names.update(needs_identity)
             if kind.fan_out and question.startswith(kind.fan_out):
                 names.update(task.region_tests)
         return asking
 
-    def _collect(self, test: Test, questions: Questions) -> None:
+    def _collected(self, task: Task, test: Test, segment: Segment) -> list[Questions]:
         check = self.world.plugins.checks[test.check]
+        sources = judge.bind(check, test, task.target, segment, self.world.plan, self.world.plugins.sources)
         with suppress(Unproven):  # a population that is incomplete in this world, as its truth says
-            list(check.collect(msgspec.convert(test.params, check.params), questions))
+            list(check.collect(msgspec.convert(test.params, check.params), *sources))
+        return sources
 
     def _audited_with(self, task: Task, played: Mapping[str, list[Reply]]) -> tuple[list[Finding], Any]:
         """Carry the task out over the played answers, and judge the whole run again."""
@@ -125,9 +131,8 @@ class Experiment:
         for path in (world.run / "evidence").iterdir():
             os.link(path, run / "evidence" / path.name)
         (run / "evidence" / f"{task.id}.jsonl").unlink()
-        name = world.plan.target(task.target).type
-        sources = {**world.plugins.sources}
-        sources[name] = msgspec.structs.replace(sources[name], open=playing(played))
+        kinds = world.plugins.sources.items()
+        sources = {name: msgspec.structs.replace(kind, open=playing(played)) for name, kind in kinds}
         context = Context(**{**vars(self.context), "run": run, "sources": sources})
         run_task(task, context)
         scope = reach(run / "evidence", world.plan, world.plugins.sources)
@@ -189,11 +194,12 @@ def _answers(path: Path) -> Iterator[AnswerLine]:
             yield decoder.decode(line)
 
 
-def _replies(path: Path) -> dict[str, tuple[str, dict[str, Any], list[Reply]]]:
-    """Return the recorded replies of a segment, by question."""
-    found: dict[str, tuple[str, dict[str, Any], list[Reply]]] = {}
+def _replies(path: Path) -> dict[str, tuple[str, str, dict[str, Any], list[Reply]]]:
+    """Return the recorded replies of a segment with their targets, by question: no two sources ask the same."""
+    found: dict[str, tuple[str, str, dict[str, Any], list[Reply]]] = {}
     for line in _answers(path):
-        _, _, replies = found.setdefault(key(line.operation, line.params), (line.operation, line.params, []))
+        question = key(line.operation, line.params)
+        *_, replies = found.setdefault(question, (line.target, line.operation, line.params, []))
         replies.append(
             Reply(
                 status=line.status,
@@ -233,7 +239,7 @@ def test_playing_the_record_back_changes_nothing(healthy: Audited, tmp_path: Pat
     experiment = Experiment(healthy, tmp_path)
     for task in experiment.tasks():
         recorded = _replies(healthy.run / "evidence" / f"{task.id}.jsonl")
-        findings, claims = experiment._audited_with(task, {name: found for name, (_, _, found) in recorded.items()})
+        findings, claims = experiment._audited_with(task, {name: found for name, (*_, found) in recorded.items()})
         assert {claim.verdict for claim in claims} == {ClaimVerdict.SUPPORTED}
         assert {f.id: f.outcome for f in findings} == {f.id: f.outcome for f in healthy.findings()}
 

@@ -12,6 +12,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError, PaginationError
 from botocore.parsers import ResponseParserError
 
+from tests import paging_aws_config
 from tests.paging_aws import Bucket, Key, PagingAws, State, Volume
 
 SESSION = boto3.Session("AKIAEXAMPLE", "secret")  # one: reading EC2's model takes a third of a second
@@ -305,3 +306,42 @@ def test_a_request_without_a_signature_is_refused(aws: PagingAws) -> None:
     anyone = SESSION.client("s3", region_name="eu-west-1", endpoint_url=aws.url, config=config)
     assert code_of(anyone.list_buckets) == ("MissingAuthenticationToken", 403)
     assert aws.calls == {}
+
+
+def test_config_lists_what_it_knows_in_pages(aws: PagingAws, connect: Connect) -> None:
+    config = connect("config")
+    assert config.describe_configuration_recorders()["ConfigurationRecorders"] == []
+    asked = {"resourceType": "AWS::EC2::Volume"}
+    off = ("NoAvailableConfigurationRecorderException", 400)
+    assert code_of(lambda: config.list_discovered_resources(**asked)) == off
+    aws.state.config["eu-west-1"] = paging_aws_config.Config([f"vol-{number}" for number in range(7)])
+    (recorder,) = config.describe_configuration_recorders()["ConfigurationRecorders"]
+    assert recorder["recordingGroup"]["allSupported"] is True
+    (status,) = config.describe_configuration_recorder_status()["ConfigurationRecordersStatus"]
+    assert (status["name"], status["recording"], status["lastStatus"]) == ("default", True, "Success")
+    assert status["lastStartTime"].year == 2026
+    paginator = config.get_paginator("list_discovered_resources")
+    pages = list(paginator.paginate(**asked, PaginationConfig={"PageSize": 3}))
+    assert [len(page["resourceIdentifiers"]) for page in pages] == [3, 3, 1]
+    assert connect("config", "us-east-1").describe_configuration_recorders()["ConfigurationRecorders"] == []
+    aws.deny("DescribeConfigurationRecorders")
+    assert code_of(config.describe_configuration_recorders) == ("AccessDeniedException", 400)
+
+
+def test_volumes_are_found_by_their_ids_even_where_the_list_leaves_them_out(aws: PagingAws, connect: Connect) -> None:
+    aws.state.volumes["eu-west-1"][3].hidden = True
+    ec2 = connect("ec2")
+    assert len(ec2.describe_volumes(MaxResults=500)["Volumes"]) == 11
+    ids = {"Name": "volume-id", "Values": ["vol-3", "vol-4", "vol-none"]}
+    found = ec2.describe_volumes(MaxResults=500, Filters=[ids])["Volumes"]
+    assert [volume["VolumeId"] for volume in found] == ["vol-3", "vol-4"]
+
+
+def test_users_are_counted_and_listed_in_pages(aws: PagingAws, connect: Connect) -> None:
+    iam = connect("iam")
+    assert iam.get_account_summary()["SummaryMap"]["Users"] == 2
+    aws.state.iam.users = ["/people/ada", "/bao", "/cleo"]
+    pages = list(iam.get_paginator("list_users").paginate(PaginationConfig={"PageSize": 2}))
+    assert [[user["UserName"] for user in page["Users"]] for page in pages] == [["ada", "bao"], ["cleo"]]
+    assert pages[0]["Users"][0]["Path"] == "/people/"
+    assert iam.get_account_summary()["SummaryMap"]["Users"] == 3

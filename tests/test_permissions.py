@@ -68,7 +68,9 @@ def test_a_check_that_is_not_in_the_pack_gets_nothing(tmp_path: Path) -> None:
 
 def test_the_selection_leaves_as_much_as_it_would_of_a_run(tmp_path: Path) -> None:
     tests = [ENCRYPTION, a_test("ebs", "aws-ebs-volume-encryption", "aws")]
-    volumes = ["ec2:DescribeRegions", "ec2:DescribeVolumes", "kms:DescribeKey"]
+    recorded = ("DescribeConfigurationRecorderStatus", "DescribeConfigurationRecorders", "ListDiscoveredResources")
+    asked = ("ec2:DescribeRegions", "ec2:DescribeVolumes", "kms:DescribeKey")
+    volumes = [*(f"config:{name}" for name in recorded), *asked]
     for chosen in (["--test", "ebs"], ["--check", "aws-ebs-volume-encryption"]):
         assert granted(permissions(tmp_path, "--format", "aws", *chosen, tests=tests)) == volumes
         assert granted(permissions(tmp_path, "--format", "aws", *chosen, tests=tests, targets=[ACCOUNT])) == volumes
@@ -134,6 +136,13 @@ def test_the_text_goes_from_check_to_operation_to_permission(tmp_path: Path) -> 
         "        Every EBS volume of one region, whatever its state.\n"
         "    kms.describe_key (where needed): kms:DescribeKey\n"
         "        One KMS key: who manages it, and whether it can be used.\n"
+        "    config.describe_configuration_recorders: config:DescribeConfigurationRecorders\n"
+        "        What AWS Config records in one region; an empty list where it is not in use.\n"
+        "    config.describe_configuration_recorder_status (where needed):\n"
+        "        config:DescribeConfigurationRecorderStatus\n"
+        "        Whether AWS Config is recording in one region now, and since when.\n"
+        "    config.list_discovered_resources (where needed): config:ListDiscoveredResources\n"
+        "        Every resource of one type that AWS Config knows in one region.\n"
         "  to grant: auditor permissions --format aws\n"
         "  to grant: auditor permissions --format terraform\n"
         "\n"

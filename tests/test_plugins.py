@@ -103,6 +103,10 @@ CHECKS = {
     "X = replace(CHECK, proves='  ')": "proves: must be text that says something",
     "X = replace(CHECK, title=None)": "title: must be text that says something",
     "X = replace(CHECK, cannot_prove='none')": "cannot_prove: must be a tuple of texts",
+    "X = replace(CHECK, second_source='', no_second_source=' ')": (
+        "second_source: says nothing; where the population is held against nothing, no_second_source says why"
+    ),
+    "X = replace(CHECK, second_source=None)": "second_source, no_second_source: must be texts",
     "X = replace(CHECK, collect=None)": "collect: must be a function, not a value of type NoneType",
     "X = replace(CHECK, params=OURS.params())": "params: must be a subclass of msgspec.Struct",
     "X = replace(CHECK, params=dict)": "params: must be a subclass of msgspec.Struct",
@@ -146,6 +150,11 @@ SOURCES = {
     ),
     "X = replace(SOURCE, operations={'membership': replace(SOURCE.operations['membership'], effect='delete')})": (
         "operations: membership: effect: must be read, probe or create, not 'delete'"
+    ),
+    "X = replace(SOURCE, where='/base_url')": "where: must be a tuple of texts",
+    "X = replace(SOURCE, identified='no')": "identified: must be a function, not a value of type str",
+    "X = replace(SOURCE, identified=None)": (
+        "identified: is missing; where there is an identity, it says who answered whom"
     ),
     "X = replace(SOURCE, identity='who')": "identity: names the operation 'who', which it does not have",
     "X = replace(SOURCE, fan_out='members')": "shards: must be a function, for fan_out is set",

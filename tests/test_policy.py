@@ -8,6 +8,7 @@ import datetime as dt
 import functools
 import json
 import operator
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -246,6 +247,17 @@ def test_a_mistake_in_the_frame_is_told(tmp_path: Path, change: dict[str, Any], 
     assert messages(tmp_path, a_pack("p", a_claim("c", LOCKED), **change)) == [message]
 
 
+@pytest.mark.parametrize("name", [b"a\\b.yaml", b"a\nb.yaml", b"a:b.yaml", b"\xff.yaml", b"\xe2\x80\xae.yaml"])
+def test_a_file_whose_name_is_not_kept_alike_everywhere_is_refused(tmp_path: Path, name: bytes) -> None:
+    """Names stand in lists of digests and in archives, where such a one would be another."""
+    path = tmp_path / os.fsdecode(name)
+    path.write_text(a_pack("p", a_claim("c", LOCKED)))
+    with pytest.raises(UsageError, match="rename it"):
+        policy.load(tmp_path, CHECKS)
+    path.rename(tmp_path / "ein Übergang (1).yaml")
+    assert policy.load(tmp_path, CHECKS).packs
+
+
 def test_every_id_is_given_once_over_all_files(tmp_path: Path) -> None:
     cuecs = {"cuecs": [{"id": "q", "statement": "s", "criteria": []}]}
     text = a_pack("p", a_claim("c", LOCKED), waivers=[WAIVER], registers=cuecs)
@@ -306,6 +318,17 @@ def test_a_target_of_unknown_type_is_one_mistake_not_two(tmp_path: Path) -> None
     known = policy.Selectors(ids={"home": "huose", "files": "ppaers"}, tags=frozenset(), types=KNOWN.types)
     test = a_test("t", "keys-listed", "home", **{"with": {"papers": "files"}})
     assert problems_of(tmp_path, a_pack("p", a_claim("c", test)), known=known) == []
+
+
+def test_a_further_source_is_missed_only_where_there_is_something_to_look_at(tmp_path: Path) -> None:
+    """A pack is for every system of a company; who audits one of them needs nothing for the others."""
+    text = a_pack("p", a_claim("c", a_test("t", "keys-listed", "house", **{"with": {"papers": "files"}})))
+    types = KNOWN.types
+    nothing = policy.Selectors(ids={"wood": "garden"}, tags=frozenset(), types=types)
+    assert problems_of(tmp_path, text, known=nothing) == []
+    house = policy.Selectors(ids={"home": "house"}, tags=frozenset(), types=types)
+    (problem,) = problems_of(tmp_path, text, known=house)
+    assert problem.endswith("no papers target has the id 'files'; auditor.yaml has no target of that type")
 
 
 def test_without_settings_targets_are_not_compared(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from auditor.sandbox.aws import AwsPart, start_account
 from auditor.sandbox.aws_world import ACCOUNT_ID
 from auditor.sandbox.moto_corrections import CORRECTIONS
 from auditor.sandbox.moto_iam_corrections import COLUMNS
+from tests import aws_config_probes
 from tests.aws_account import EMPTY, REGION, as_auditor, new_bucket, refusal, wire
 
 AS_MOTO_COMES = ("-c", "from auditor.sandbox.moto_server import serve; serve()")
@@ -113,6 +114,8 @@ def denials_are_worded_by_their_service(part: AwsPart) -> None:
     assert refusal(ec2.describe_volumes) == ("UnauthorizedOperation", 403)
     assert refusal(ec2.describe_regions) == ("UnauthorizedOperation", 403)
     assert refusal(lambda: kms.describe_key(KeyId="alias/aws/ebs")) == ("AccessDeniedException", 400)
+    config = as_auditor(part, "config")
+    assert refusal(config.describe_configuration_recorders) == ("AccessDeniedException", 400)
     assert refusal(as_auditor(part, "s3").list_buckets) == ("AccessDenied", 403)
 
 
@@ -262,6 +265,26 @@ def credential_reports_begin_with_root(part: AwsPart) -> None:
     assert "<root_account>" not in {user["user"] for user in users}
 
 
+def account_summaries_know_root(part: AwsPart) -> None:
+    iam = part.client("iam", REGION)
+    summary = iam.get_account_summary()["SummaryMap"]
+    (root, *users) = report_of(part)
+    assert (summary["AccountMFAEnabled"], root["mfa_active"]) == (1, "true")
+    assert summary["AccountAccessKeysPresent"] == 0
+    assert summary["Users"] == len(iam.list_users()["Users"]) >= len(users)
+
+
+def list_users_pages(part: AwsPart) -> None:
+    iam = part.client("iam", REGION)
+    while len(iam.list_users()["Users"]) < 5:
+        iam.create_user(UserName=f"listed-{len(iam.list_users()['Users'])}")
+    count = len(iam.list_users()["Users"])
+    pages = list(iam.get_paginator("list_users").paginate(PaginationConfig={"PageSize": 2}))
+    assert [len(page["Users"]) for page in pages[:2]] == [2, 2]
+    assert len({user["UserName"] for page in pages for user in page["Users"]}) == count
+    assert [page["IsTruncated"] for page in pages] == [True] * (len(pages) - 1) + [False]
+
+
 def credential_reports_are_in_the_words_of_iam(part: AwsPart) -> None:
     rows = report_of(part)
     assert list(rows[0]) == list(COLUMNS)
@@ -275,7 +298,7 @@ def credential_reports_are_in_the_words_of_iam(part: AwsPart) -> None:
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", auditor["access_key_1_last_rotated"])
 
 
-PROBES = [globals()[correction.__name__] for correction in CORRECTIONS]
+PROBES = [(globals() | vars(aws_config_probes))[correction.__name__] for correction in CORRECTIONS]
 
 
 @pytest.mark.parametrize("probe", PROBES, ids=lambda probe: probe.__name__)

@@ -43,7 +43,12 @@ def test_the_truth_of_a_world_is_about_what_is_there(name: str, tmp_path: Path) 
         told = {truth.resource: truth.outcome for truth in part.expected if truth.check == "aws-iam-mfa"}
         root = told.pop(f"arn:aws:iam::{ACCOUNT_ID}:root")  # no other call tells of its MFA
         assert root == ("pass" if name == "healthy" else "fail")
-        assert told == access_of(part.client("iam", REGION))
+        newer = {user.arn for user in read_aws_world(WORLDS / name / "aws.yaml").users if user.after_report}
+        assert told == {
+            arn: access for arn, access in access_of(part.client("iam", REGION)).items() if arn not in newer
+        }
+        report = part.client("iam", REGION).get_credential_report() if newer else {"Content": b""}
+        assert not [arn for arn in newer if arn in report["Content"].decode()]
         outcomes = {truth.outcome for truth in part.expected}
         assert outcomes == (
             {"pass", "not_applicable"} if name == "healthy" else {"pass", "fail", "error", "not_applicable", "manual"}
@@ -71,6 +76,33 @@ def access_of(iam: Any) -> dict[str, str]:
         if "/AWSSSO_" not in provider["Arn"]:
             truth[provider["Arn"]] = "manual"
     return truth
+
+
+def test_volumes_were_under_another_key_as_long_as_a_world_is_as_it_was(tmp_path: Path) -> None:
+    """Those of which the world says so, and no other; afterwards everything is as it is."""
+    part = start_aws(WORLDS / "broken", tmp_path)
+
+    def keys() -> dict[str, str | None]:
+        listed = [as_auditor(part, "ec2", region).describe_volumes()["Volumes"] for region in (REGION, "eu-west-1")]
+        return {volume["VolumeId"]: volume.get("KmsKeyId") for volumes in listed for volume in volumes}
+
+    try:
+        now = keys()
+        with part.as_it_was():
+            before = keys()
+        assert keys() == now
+        changed = {name for name in now if now[name] != before[name]}
+        assert changed == {
+            truth.resource
+            for truth in part.expected
+            if (truth.check, truth.outcome) == ("aws-ebs-key-stability", "fail")
+        }
+        for name in changed:
+            region = str(before[name]).split(":")[3]
+            metadata = as_auditor(part, "kms", region).describe_key(KeyId=before[name])["KeyMetadata"]
+            assert metadata["KeyManager"] == "AWS"
+    finally:
+        part.stop()
 
 
 def is_gone(pid: int) -> bool:
@@ -153,7 +185,13 @@ WRONG_WORLDS = {
     "aws.yaml:6:1: unknown key 'colour'": "colour: red",
     "aws.yaml:1:18: enabled_regions: must be a list, not text": "enabled_regions: x",
     "v is in us-west-1, which is not an enabled region": f"volumes: [{{{VOLUME}, region: us-west-1}}]",
+    "AWS Config records in us-west-1, which is not an enabled region": (
+        'recorders: [{region: us-west-1, since: "2025-01-01T00:00:00Z"}]'
+    ),
     "v names the key k, which us-east-1 does not have": f"volumes: [{{{VOLUME}, region: us-east-1, key: k}}]",
+    "v names the key old, which us-east-1 does not have": (
+        f"volumes: [{{{VOLUME}, region: us-east-1, earlier_key: old}}]"
+    ),
     "there are two b": f"buckets: [{BUCKET}, {BUCKET}]",
 }
 

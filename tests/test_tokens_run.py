@@ -205,7 +205,7 @@ def test_faults_are_put_into_answers_that_are_as_they_were(
         with environment(healthy.world.environment):
             harness = TokensHarness(experiment.context, name, "main")
             asked = 0
-            for operation, params, recorded in _replies(healthy.run / f"evidence/{name}.main.jsonl").values():
+            for _, operation, params, recorded in _replies(healthy.run / f"evidence/{name}.main.jsonl").values():
                 if operation != "samples":
                     pieces = harness.record(OPERATIONS[operation], params)
                     replies = harness.tampered(OPERATIONS[operation], params, pieces - 1, "break")

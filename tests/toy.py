@@ -19,14 +19,25 @@ import yaml
 
 from auditor import plan, policy, settings
 from auditor.answers import Answer
-from auditor.checking import Check, Source, Subject
+from auditor.checking import Check, Reconciled, Source, Subject
 from auditor.engine import Audit, Plugins
 from auditor.keys import SigningKey
 from auditor.model import Basis, Resource, Verdict, failed, not_applicable, passed
-from auditor.questions import Attempt, Failure, Opening, Operation, RegionShards, Reply, SecretRef, SourceType
+from auditor.questions import (
+    Attempt,
+    Failure,
+    Identified,
+    Opening,
+    Operation,
+    RegionShards,
+    Reply,
+    SecretRef,
+    SourceType,
+)
 from auditor.redact import Redactor
 from auditor.reports import json as json_report
 from auditor.results import Finding, Head
+from auditor.sources.timestamp_authority import Authority
 from auditor.stored import StoredRun
 
 NOW = dt.datetime(2026, 11, 23, 12, 0, tzinfo=dt.UTC)
@@ -48,14 +59,15 @@ class World:
     regions: list[str] = field(default_factory=lambda: ["north", "south"])
     errors: dict[str, Failure] = field(default_factory=dict)
     explode: set[str] = field(default_factory=set)
+    census: Any = None
     before: Callable[[str], None] = lambda _: None
     asked: Counter[str] = field(default_factory=Counter)
     clock: dt.datetime = NOW
     skew: dt.timedelta = dt.timedelta(0)
 
     @cached_property
-    def locks(self) -> dict[str, bool]:
-        return {box["id"]: box["closed"] for box in self.boxes}
+    def locks(self) -> dict[Any, Any]:
+        return {box.get("id"): box.get("closed") for box in self.boxes}
 
     def tick(self) -> dt.datetime:
         self.clock += dt.timedelta(seconds=1)
@@ -87,6 +99,7 @@ class ShelfConnection:
             "who": {"Owner": world.owner},
             "regions": {"Regions": world.regions},
             "lock": {"Closed": world.locks.get(str(params.get("id")))},
+            "census": {"GeneratedTime": "2026-11-20T00:00:00Z", "Boxes": world.census},
             "report": {"GeneratedTime": "2026-11-20T00:00:00Z", "Fine": True},
         }[operation.name]
         yield self._reply(body, world.errors.get(question) or world.errors.get(operation.name))
@@ -132,6 +145,7 @@ def source(world: World) -> SourceType:
         Operation(name="boxes", summary="", items="/Boxes"),
         Operation(name="lock", summary=""),
         Operation(name="report", summary="", dated="/GeneratedTime"),
+        Operation(name="census", summary="", dated="/GeneratedTime"),
     )
     return SourceType(
         name="shelf",
@@ -140,6 +154,9 @@ def source(world: World) -> SourceType:
         declare=lambda target: {"owner": target.owner, "only": target.only},
         open=connect,
         identity="who",
+        identified=lambda _, who: Identified(
+            system="the shelf in the cellar", account=f"owner {who.get('/Owner', str)}", asker="whoever comes in"
+        ),
         contradiction=contradiction,
         fan_out="regions",
         shards=shards,
@@ -149,6 +166,7 @@ def source(world: World) -> SourceType:
 class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ignore: list[str] = []
     crash: str = ""
+    new: int = 0
 
 
 def collect_boxes(params: Params, shelf: Source) -> Iterator[Subject]:
@@ -159,6 +177,27 @@ def collect_boxes(params: Params, shelf: Source) -> Iterator[Subject]:
         yield Subject(
             Resource("shelf.box", name, region=shelf.shard), box=box, lock=shelf.ask("lock", id=box.at("/id", str))
         )
+
+
+def collect_counted(params: Params, shelf: Source) -> Iterator[Subject | Reconciled]:
+    """The boxes, held against a census, then the report: another population of the same check."""
+    yield from collect_boxes(params, shelf)
+    boxes, census = shelf.listing("boxes"), shelf.ask("census")
+    yield Reconciled(
+        what="boxes",
+        listed=len({box.get("/id", str) for box in boxes}),
+        counted=census.at("/Boxes", int),
+        source="the census",
+        allowed=params.new,
+        note="the newest are not counted yet" if params.new else "",
+        parts=(boxes,),
+    )
+    yield Subject(Resource("shelf.report", "report"), box=shelf.ask("report"), lock=Answer.literal({"Closed": True}))
+
+
+def collect_uncounted(params: Params, shelf: Source) -> Iterator[Subject | Reconciled]:
+    yield from collect_boxes(params, shelf)
+    yield Reconciled(what="boxes", listed=len(list(shelf.listing("boxes"))), counted=None, note="no census here")
 
 
 def evaluate_box(subject: Subject, params: Params) -> Verdict:
@@ -190,7 +229,18 @@ def check(name: str, shard: Any, *, report: bool = False, time_based: bool = Fal
         population="every box",
         proves="that it is locked",
         cannot_prove=("what is in it",),
+        no_second_source="nobody else counts the boxes",
         time_based=time_based,
+    )
+
+
+def counted(name: str, shard: Any, collect: Any) -> Check:
+    return msgspec.structs.replace(
+        check(name, shard),
+        sources={"shelf": {"boxes": 1, "lock": 0, "census": 0, "report": 0}},
+        collect=collect,
+        second_source="the census counts the boxes",
+        no_second_source="nobody counts the reports",
     )
 
 
@@ -201,6 +251,10 @@ CHECKS = {
         check("boxes-locked-everywhere", "region"),
         check("report-fine", "account", report=True),
         check("boxes-dated", "target", time_based=True),
+        counted("boxes-counted", "target", collect_counted),
+        counted("boxes-counted-everywhere", "region", collect_counted),
+        counted("boxes-uncounted-everywhere", "region", collect_uncounted),
+        counted("boxes-never-counted", "target", collect_boxes),
     )
 }
 
@@ -244,6 +298,7 @@ def audit(
     selection: Any = None,
     waivers: Any = (),
     key: SigningKey | None = None,
+    authority: Authority | None = None,
     more: Mapping[str, Any] = MappingProxyType({}),
     **target: Any,
 ) -> Result:
@@ -273,6 +328,7 @@ def audit(
         formats=("json",),
         redactor=Redactor(),
         key=key,
+        authority=authority,
         clock=world.tick,
     )
     with ThreadPoolExecutor(1) as pool:

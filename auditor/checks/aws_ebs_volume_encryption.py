@@ -12,7 +12,8 @@ from typing import Literal
 import msgspec
 
 from auditor.answers import Answer
-from auditor.checking import Check, Source, Subject
+from auditor.checking import Check, Reconciled, Source, Subject
+from auditor.checks import aws_config_volumes
 from auditor.model import Basis, Resource, Unproven, Verdict, failed, passed
 
 USABLE = ("Enabled", "Updating")
@@ -34,12 +35,14 @@ class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     key_manager: Literal["AWS", "CUSTOMER", "any"] = "any"
 
 
-def collect(params: Params, aws: Source) -> Iterator[Subject]:  # noqa: ARG001 - every check has the same shape
+def collect(params: Params, aws: Source) -> Iterator[Subject | Reconciled]:  # noqa: ARG001 - as in every check
     """Every EBS volume of the region, whatever its state, and the key of each that has one."""
-    for volume in aws.listing("ec2.describe_volumes"):
+    volumes = aws.listing("ec2.describe_volumes")
+    for volume in volumes:
         key = aws.ask("kms.describe_key", KeyId=volume.at("/KmsKeyId", str)) if volume.has("/KmsKeyId") else None
         resource = Resource("aws.ec2.volume", volume.get("/VolumeId", str), _name(volume), aws.shard)
         yield Subject(resource, volume=volume, key=key)
+    yield aws_config_volumes.reconciled(aws, volumes)
 
 
 def evaluate(subject: Subject, params: Params) -> Verdict:
@@ -65,7 +68,7 @@ def _name(volume: Answer) -> str:
 CHECK = Check(
     id="aws-ebs-volume-encryption",
     title="EBS volumes are encrypted",
-    sources={"aws": {"ec2.describe_volumes": 1, "kms.describe_key": 0}},
+    sources={"aws": {"ec2.describe_volumes": 1, "kms.describe_key": 0, **aws_config_volumes.QUESTIONS}},
     shard="region",
     basis=Basis.CONFIGURATION,
     params=Params,
@@ -76,7 +79,9 @@ CHECK = Check(
     cannot_prove=(
         "disks of other kinds (instance store, RDS, EFS), or volumes in accounts that are not targets",
         "that a volume was encrypted before the time of asking",
-        "that no volume is missing from the listing: EC2 offers no second count to compare it with",
+        *aws_config_volumes.CANNOT_PROVE,
     ),
+    second_source=aws_config_volumes.SECOND_SOURCE,
+    no_second_source=aws_config_volumes.NO_SECOND_SOURCE,
     criteria=("CC6.1", "C1.1"),
 )

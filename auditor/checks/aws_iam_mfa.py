@@ -17,7 +17,8 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from auditor.checking import Check, Source, Subject
+from auditor.answers import Answer
+from auditor.checking import Check, Reconciled, Source, Subject
 from auditor.model import Basis, Outcome, Resource, Unproven, Verdict, failed, manual, not_applicable, passed
 
 ROOT, USER = "aws.iam.root", "aws.iam.user"
@@ -32,19 +33,27 @@ UNSAID = "not_supported"
 CREDENTIALS = ("/access_key_1_active", "/access_key_2_active", "/cert_1_active", "/cert_2_active")
 Moment = Annotated[dt.datetime, msgspec.Meta(tz=True)]
 MOST_SKEW = dt.timedelta(seconds=60)
+"""How far clocks may differ; and a user made so shortly before the report may have been too late for it."""
+MOST_NAMED = 3
 
 
 class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """None: root and every user are meant, without exception."""
 
 
-def collect(params: Params, aws: Source) -> Iterator[Subject]:  # noqa: ARG001 - every check has the same shape
+def collect(params: Params, aws: Source) -> Iterator[Subject | Reconciled]:  # noqa: ARG001 - as in every check
     """Root and every user of the report, IAM Identity Center, and every SAML provider that is not its own."""
     report = aws.ask("iam.get_credential_report")
+    summary = aws.ask("iam.get_account_summary")
+    reported: set[str] = set()
     for row in report.items("/rows"):
-        user = row.get("/user", str)
-        resource = Resource(ROOT if user == "<root_account>" else USER, row.get("/arn", str), user)
-        yield Subject(resource, row=row, report=report)
+        user, arn = row.get("/user", str), row.get("/arn", str)
+        if user == "<root_account>":
+            yield Subject(Resource(ROOT, arn, user), row=row, report=report, summary=summary)
+        else:
+            reported.add(arn)
+            yield Subject(Resource(USER, arn, user), row=row, report=report)
+    yield _reconciled(aws, report, summary, reported)
     roles = aws.listing("iam.list_roles", PathPrefix=PATH)
     providers = aws.listing("iam.list_saml_providers")
     center = Resource(IDENTITY_CENTER, aws.target.get("/account_id", str), "IAM Identity Center")
@@ -53,6 +62,48 @@ def collect(params: Params, aws: Source) -> Iterator[Subject]:  # noqa: ARG001 -
         arn = provider.get("/Arn", str)
         if not _is_of_identity_center(arn):
             yield Subject(Resource(PROVIDER, arn, _name(arn)), provider=provider)
+
+
+def _reconciled(aws: Source, report: Answer, summary: Answer, reported: set[str]) -> Reconciled:
+    """Hold the users of the report against how many there are; where that differs, ask who came and went since."""
+    held = Reconciled(
+        what="IAM users of the credential report",
+        listed=len(reported),
+        counted=summary.at("/SummaryMap/Users", int),
+        source="IAM's account summary",
+        parts=(report, summary),
+    )
+    if not summary.readable or summary.get("/SummaryMap/Users", int) == len(reported):
+        return held
+    users = aws.listing("iam.list_users")
+    since = report.get("/GeneratedTime", Moment) - MOST_SKEW
+    listed: set[str] = set()
+    younger: set[str] = set()
+    for user in users:
+        listed.add(user.get("/Arn", str))
+        if user.get("/CreateDate", Moment) >= since:
+            younger.add(user.get("/Arn", str))
+    came, gone = (listed - reported) & younger, reported - listed
+    left_out = listed - reported - younger
+    is_explained = not left_out and len(listed) == summary.get("/SummaryMap/Users", int)
+    said = [
+        f"left out of it though older: {_some(left_out)}" if left_out else "",
+        f"created since: {len(came)}" if came else "",
+        f"deleted since: {len(gone)}" if gone else "",
+        f"iam:ListUsers lists {len(listed)}",
+    ]
+    return msgspec.structs.replace(
+        held,
+        allowed=len(came) + len(gone) if is_explained else 0,
+        note="; ".join(filter(None, said)),
+        parts=(*held.parts, users),
+    )
+
+
+def _some(arns: set[str]) -> str:
+    first = sorted(arns)[:MOST_NAMED]
+    more = len(arns) - len(first)
+    return ", ".join(map(_name, first)) + (f" and {more} more" if more else "")
 
 
 def evaluate(subject: Subject, params: Params) -> Verdict:  # noqa: ARG001 - every check has the same shape
@@ -68,7 +119,12 @@ def evaluate(subject: Subject, params: Params) -> Verdict:  # noqa: ARG001 - eve
 def _root(subject: Subject) -> Verdict:
     report = _report(subject)
     advice = "delete its access key: requests signed with it need no MFA" if _has_key(subject) else ""
-    if _flag(subject, "/mfa_active"):
+    has_mfa = _flag(subject, "/mfa_active")
+    if has_mfa is not (subject.summary.get("/SummaryMap/AccountMFAEnabled", Literal[0, 1]) == 1):
+        was, is_now = ("MFA", "none") if has_mfa else ("no MFA", "MFA")
+        message = f"has {was} {report}, and {is_now} by the account summary, which is newer: its MFA changed since"
+        raise Unproven(message, [subject.row, subject.summary])
+    if has_mfa:
         return passed(f"has MFA, {report}", advice=advice)
     password = subject.row.get("/password_enabled", Literal[Flag, "not_supported"])
     if password not in (*YES, UNSAID) and not any(_flag(subject, pointer) for pointer in CREDENTIALS):
@@ -131,7 +187,15 @@ def _name(arn: str) -> str:
 CHECK = Check(
     id="aws-iam-mfa",
     title="AWS root and console users have MFA",
-    sources={"aws": {"iam.get_credential_report": 1, "iam.list_roles": 1, "iam.list_saml_providers": 1}},
+    sources={
+        "aws": {
+            "iam.get_credential_report": 1,
+            "iam.get_account_summary": 1,
+            "iam.list_users": 0,
+            "iam.list_roles": 1,
+            "iam.list_saml_providers": 1,
+        }
+    },
     shard="account",
     basis=Basis.CONFIGURATION,
     params=Params,
@@ -148,8 +212,16 @@ CHECK = Check(
         "people who come through IAM Identity Center or a SAML provider: their MFA is evidence there",
         "OpenID Connect providers, and principals of other accounts whom a role trusts",
         "which kind of MFA device it is",
-        "a report that is short and well-formed: no second count is compared with it",
+        "a list of roles or of SAML providers that is short and well-formed: nothing counts them by kind",
         "that nobody lets a root user without credentials recover its password, as the management account can",
+    ),
+    second_source=(
+        "IAM's account summary counts the users of now (GetAccountSummary), and says whether root has MFA; where the "
+        "counts differ, ListUsers says who was created or deleted since the report"
+    ),
+    no_second_source=(
+        "IAM counts roles and providers of all kinds together (GetAccountSummary), so nothing to hold the roles of "
+        "Identity Center and the SAML providers against"
     ),
     time_based=True,
     criteria=("CC6.1", "CC6.3", "CC6.6"),

@@ -67,4 +67,5 @@ CHECK = Check(
         "objects whose writer asked for another encryption",
         "directory buckets (S3 Express), which are not in this listing",
     ),
+    no_second_source="S3 counts an account's buckets nowhere else: its listing stands alone",
 )

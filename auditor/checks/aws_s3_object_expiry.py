@@ -157,5 +157,6 @@ CHECK = Check(
         "copies outside the bucket: downloads, replicas, backups",
         "directory buckets (S3 Express), which are not in this listing",
     ),
+    no_second_source="S3 counts an account's buckets nowhere else: its listing stands alone",
     criteria=("C1.2", "CC6.7"),
 )

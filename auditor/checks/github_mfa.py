@@ -4,7 +4,8 @@ On the basis of configuration: what the accounts and the organization have set, 
 to sign in without a second factor, so it is no behaviour; and it is the state of now, not a record of the past.
 
 GitHub says of no account whether it has MFA: an account has it if it is missing from the list of those without. So
-the lists must be whole: asked by an owner (others get a short list, with 200), all pages read, the asker in them.
+the lists must be whole: asked by an owner (others get a short list, with 200), all pages read, the asker in them, and
+as many members as GitHub's GraphQL API counts.
 """
 
 from __future__ import annotations
@@ -15,12 +16,13 @@ from typing import Literal
 import msgspec
 
 from auditor.answers import Answer
-from auditor.checking import Check, Source, Subject
+from auditor.checking import Check, Reconciled, Source, Subject
 from auditor.model import Basis, Citation, Outcome, Resource, Unproven, Verdict, failed, not_applicable, passed
 
 ACCOUNT, INVITATION, ORGANIZATION = "github.account", "github.invitation", "github.organization"
 KINDS = {"members": "member", "outside_collaborators": "outside collaborator"}
 REMOVE = "have MFA enabled, or remove the account; where MFA is required, GitHub locks members out until they comply"
+COUNT = "/data/organization/membersWithRole/totalCount"
 Filter = Literal["2fa_disabled", "2fa_insecure"]
 
 
@@ -37,7 +39,7 @@ class Lists(msgspec.Struct, frozen=True):
     whole: tuple[Citation, ...]
 
 
-def collect(params: Params, github: Source) -> Iterator[Subject]:
+def collect(params: Params, github: Source) -> Iterator[Subject | Reconciled]:
     """The organization, its members and outside collaborators once each by id, and its pending invitations."""
     name = github.target.get("/organization", str)
     yield Subject(Resource(ORGANIZATION, name), organization=github.ask("organization"))
@@ -61,13 +63,17 @@ def _owner(membership: Answer) -> int:
     return membership.get("/user/id", int)
 
 
-def _accounts(github: Source, operation: str, filters: tuple[Filter, ...], asker: int | None) -> Iterator[Subject]:
+def _accounts(
+    github: Source, operation: str, filters: tuple[Filter, ...], asker: int | None
+) -> Iterator[Subject | Reconciled]:
     """The accounts of one kind, then those that only a filtered list has: somebody added them meanwhile.
 
-    Everybody is asked for first, so that an account is never fresher than the lists it is looked up in.
+    Everybody is asked for first, so that an account is never fresher than the lists it is looked up in. Members, among
+    whom the asker must be, are counted at once: whoever comes or goes between the two makes a difference.
     """
     everybody = github.listing(operation, filter="all")
     everybody.complete()
+    counted = github.ask("members_count").at(COUNT, int) if asker is not None else None
     found: dict[Filter, dict[int, Citation]] = {}
     unseen: dict[int, Answer] = {}
     whole = []
@@ -79,14 +85,17 @@ def _accounts(github: Source, operation: str, filters: tuple[Filter, ...], asker
             unseen[account.get("/id", int)] = account
         whole.append(listing.cite())
     lists = Lists(found, tuple(whole))
-    complete = asker is None
+    listed: set[int] = set()
     for account in everybody:
         unseen.pop(account.get("/id", int), None)
-        complete = complete or account.get("/id", int) == asker
+        listed.add(account.get("/id", int))
         yield _subject(account, operation, lists)
     for account in unseen.values():
         yield _subject(account, operation, lists)
-    if not complete:
+    if counted is not None:
+        what, source = "members of the organization", "GitHub's GraphQL API"
+        yield Reconciled(what=what, listed=len(listed), counted=counted, source=source, parts=(everybody,))
+    if asker is not None and asker not in listed:
         raise Unproven("the list of members lacks the owner who asked for it, so it is not whole", [everybody])
 
 
@@ -128,6 +137,7 @@ CHECK = Check(
             "organization": 1,
             "membership": 1,
             "members": 2,
+            "members_count": 1,
             "outside_collaborators": 2,
             "invitations": 1,
         }
@@ -143,7 +153,9 @@ CHECK = Check(
         "that a second factor was asked for at a sign-in: tokens, SSH keys, deploy keys and apps act without one",
         "billing managers, whom GitHub does not list as members",
         "accounts of an identity provider (SAML, managed users): their MFA is the provider's evidence",
-        "a list that is short and well-formed: this API has no second count; the asker must be among the members",
+        "a list of outside collaborators, or of those without MFA, that is short and well-formed: nothing counts them",
     ),
+    second_source="GitHub's GraphQL API counts the members (membersWithRole)",
+    no_second_source="GitHub counts outside collaborators for a single repository only, and those without MFA nowhere",
     criteria=("CC6.1", "CC6.3", "CC6.6"),
 )

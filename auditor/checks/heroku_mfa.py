@@ -5,6 +5,9 @@ without a second factor, so it is no behaviour; and it is the state of now, not 
 
 A membership is named by its e-mail address: Heroku's schema requires no other name of a member, and who writes a waiver
 or an attestation knows it. Somebody in both the team and the enterprise account has two memberships, with a flag each.
+
+Heroku counts members nowhere. What it lists twice is compared: who is invited is not in the team yet, and who is in an
+enterprise team, but as a collaborator, is in the enterprise account above it.
 """
 
 from __future__ import annotations
@@ -15,12 +18,13 @@ from typing import Literal
 import msgspec
 
 from auditor.answers import Answer, Listing
-from auditor.checking import Check, Source, Subject
+from auditor.checking import Check, Reconciled, Source, Subject
 from auditor.model import Basis, Resource, Unproven, Verdict, failed, manual, not_applicable, passed
 
 MEMBER, ENTERPRISE_MEMBER, INVITATION = "heroku.team.member", "heroku.enterprise.member", "heroku.team.invitation"
 KINDS = {MEMBER: "team member", ENTERPRISE_MEMBER: "enterprise member"}
 MAY_LIST = ("admin", "owner", "member", "viewer")
+TEAM = "members of the team (collaborators apart)"
 REMOVE = "have MFA enabled (Account settings, Multi-Factor Authentication), or remove the account"
 ATTEST = "attest that the identity provider asks this account for a second factor"
 
@@ -29,7 +33,7 @@ class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """None: MFA is on or off, and by which method Heroku does not say."""
 
 
-def collect(params: Params, heroku: Source) -> Iterator[Subject]:  # noqa: ARG001 - every check has the same shape
+def collect(params: Params, heroku: Source) -> Iterator[Subject | Reconciled]:  # noqa: ARG001 - as in every check
     """Every membership of the team, its pending invitations, and every membership of a declared enterprise account.
 
     Only a team that is no enterprise team has invitations; members of an enterprise team are added at once.
@@ -38,15 +42,55 @@ def collect(params: Params, heroku: Source) -> Iterator[Subject]:  # noqa: ARG00
     role = team.get("", dict).get("role")  # null for somebody who is not in the team
     if role not in MAY_LIST:
         raise Unproven(f"who asks has the role {role} in the team, and Heroku lists members to members only", [team])
-    yield from _memberships(heroku.listing("members"), MEMBER, "/email")
-    if team.get("/type", Literal["enterprise", "team"]) == "team":
-        for invitation in heroku.listing("invitations"):
+    members = heroku.listing("members")
+    yield from _memberships(members, MEMBER, "/email")
+    has_invitations = team.get("/type", Literal["enterprise", "team"]) == "team"
+    if has_invitations:
+        invitations = heroku.listing("invitations")
+        for invitation in invitations:
             resource = Resource(INVITATION, invitation.get("/id", str), invitation.find("/user/email", str) or "")
             yield Subject(resource, invitation=invitation)
+        yield _with_invitations(members, invitations)
     declared = heroku.target.find("/enterprise_account", str)
     if declared is not None:
         _seen_by_asker(heroku.ask("enterprise_account"), declared)
-        yield from _memberships(heroku.listing("enterprise_members"), ENTERPRISE_MEMBER, "/user/email")
+        above = heroku.listing("enterprise_members")
+        yield from _memberships(above, ENTERPRISE_MEMBER, "/user/email")
+        yield _with_enterprise_account(team, members, declared, above)
+    elif not has_invitations:
+        note = "an enterprise team has no invitations, and the target declares no enterprise account"
+        yield Reconciled(what=TEAM, listed=len(_insiders(members)), counted=None, note=note)
+
+
+def _insiders(members: Listing) -> set[str]:
+    """The addresses of those in the team. A collaborator is on some apps only, and may be invited to more."""
+    roles = ((member.get("", dict).get("role"), member.get("/email", str)) for member in members)
+    return {email.casefold() for role, email in roles if role in MAY_LIST}
+
+
+def _with_invitations(members: Listing, invitations: Listing) -> Reconciled:
+    """Hold those in the team against those invited to it: nobody is both."""
+    inside = _insiders(members)
+    invited = {email.casefold() for one in invitations if (email := one.find("/user/email", str))}
+    return Reconciled(
+        what=f"{TEAM} and people invited to it",
+        listed=len(inside) + len(invited),
+        counted=len(inside | invited),
+        source="a comparison of their addresses",
+        parts=(members, invitations),
+    )
+
+
+def _with_enterprise_account(team: Answer, members: Listing, declared: str, above: Listing) -> Reconciled:
+    """Hold those in an enterprise team against the members of the enterprise account, which has them all."""
+    inside = _insiders(members)
+    is_below = team.get("", dict).get("enterprise_account") is not None  # null for a team without one
+    if not is_below or team.get("/enterprise_account/name", str).casefold() != declared.casefold():
+        note = f"the team does not belong to the enterprise account {declared}, as Heroku says"
+        return Reconciled(what=TEAM, listed=len(inside), counted=None, note=note)
+    there = {one.get("/user/email", str).casefold() for one in above}
+    source = "the enterprise account's list of members"
+    return Reconciled(what=TEAM, listed=len(inside), counted=len(inside & there), source=source, parts=(members, above))
 
 
 def _memberships(listing: Listing, kind: str, email: str) -> Iterator[Subject]:
@@ -118,6 +162,13 @@ CHECK = Check(
         "collaborators on single apps, from outside the team: Heroku does not say whether they have MFA",
         "members whom an identity provider signs in: their MFA is the provider's evidence",
         "a list that is short and well-formed: this API has no second count; it must not be empty",
+    ),
+    second_source=(
+        "members with invitations, of which nobody is in both; members of an enterprise team with the members of the "
+        "enterprise account, who are all of them and more"
+    ),
+    no_second_source=(
+        "Heroku counts no members: somebody whom a list leaves out is found only where another list has them"
     ),
     criteria=("CC6.1", "CC6.3", "CC6.6"),
 )

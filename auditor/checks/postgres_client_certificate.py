@@ -79,5 +79,6 @@ CHECK = Check(
         "that clients verify the server in turn",
         "a refusal worded in another language than English: it is then unproven, never passed",
     ),
+    no_second_source="the endpoints are those that the target declares: there is no list that could be short",
     criteria=("CC6.7", "CC6.6"),
 )

@@ -12,7 +12,7 @@ from typing import Annotated
 import msgspec
 
 from auditor.answers import Answer
-from auditor.checking import Check, Source, Subject
+from auditor.checking import Check, Reconciled, Source, Subject
 from auditor.model import Basis, Resource, Unproven, Verdict, failed, not_applicable, passed
 
 Qualified = Annotated[str, msgspec.Meta(pattern=r"^[^.]+\.[^.]+$", description="a name with its schema: schema.name")]
@@ -97,8 +97,11 @@ class Params(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     min_bits: Annotated[Positive, msgspec.Meta(examples=[256])]
 
 
-def collect(params: Params, database: Source) -> Iterator[Subject]:
-    """Every group of passwords that are stored alike, once the counts are known to be whole."""
+def collect(params: Params, database: Source) -> Iterator[Subject | Reconciled]:
+    """Every group of passwords that are stored alike, once the counts are known to be whole.
+
+    Where groups and total of the one statement differ, nothing it counts is to be relied on: no group is judged.
+    """
     if params.function is not None:
         answer = database.ask("sql.password_kdf_function", function=params.function)
         if answer.has("/mismatch"):
@@ -109,21 +112,26 @@ def collect(params: Params, database: Source) -> Iterator[Subject]:
     name = ".".join(answer.get(f"/summary/{part}", str) for part in ("schema", "table", "column"))
     if name != f"{params.table}.{params.column}":
         raise Unproven(f"it counts {name}, but the policy names {params.table}.{params.column}", [answer])
+    _require_whole(answer)
     groups = answer.items("/summary/groups")
-    _require_whole(answer, sum(group.get("/users", int) for group in groups))
-    for group in groups:
+    listed, total = sum(group.get("/users", int) for group in groups), answer.get("/summary/total", int)
+    for group in groups if listed == total else ():
         yield Subject(Resource("postgres.password-group", _group_id(name, group)), group=group)
+    yield Reconciled(
+        what=f"rows of {params.table}, in all groups",
+        listed=listed,
+        counted=answer.at("/summary/total", int),
+        source="the same statement's count of all rows",
+        parts=(answer,),
+    )
 
 
-def _require_whole(answer: Answer, counted: int) -> None:
+def _require_whole(answer: Answer) -> None:
     """Refuse counts from which rows may be missing."""
     if answer.get("/summary/kind", str) not in ("r", "p"):
         raise Unproven("it is not a table: a view may hide rows", [answer])
     if answer.get("/summary/rls_active", bool):
         raise Unproven("row level security may hide rows from the auditor", [answer])
-    total = answer.get("/summary/total", int)
-    if counted != total:
-        raise Unproven(f"the groups count {counted} users, the table {total}", [answer])
 
 
 def _group_id(name: str, group: Answer) -> str:
@@ -200,4 +208,5 @@ CHECK = Check(
         "passwords kept elsewhere: logs, backups, other tables, identity providers",
         "that the application checks passwords against this table",
     ),
+    second_source="the same statement counts all rows of the table, and the groups add up to that",
 )

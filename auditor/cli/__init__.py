@@ -32,6 +32,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "report": ("auditor.cli.report:command", "Write the reports of a stored run again."),
     "evaluate": ("auditor.cli.evaluate:command", "Judge a stored run again, offline."),
     "verify": ("auditor.cli.verify:command", "Verify that evidence is what was sealed."),
+    "package": ("auditor.cli.package:command", "Pack runs for the auditor, in one file."),
+    "sample": ("auditor.cli.sample:command", "Draw members of a population with the auditor's seed."),
     "keys": ("auditor.cli.keys:group", "Make and show the keys that runs are sealed with."),
     "completion": ("auditor.cli.completion:command", "Print the script that makes a shell complete."),
 }

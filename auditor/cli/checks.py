@@ -63,6 +63,7 @@ def group(ctx: click.Context) -> None:
             f"population: {check.population}",
             f"proves: {check.proves}",
             *(f"cannot prove: {limit}" for limit in check.cannot_prove),
+            *_held_against(check),
             f"comes from {plugins.origin('checks', check.id).release}",
         ):
             click.echo(_filled(line, 4, 8, LISTED))
@@ -94,6 +95,7 @@ def _everything(check: Check, sources: Mapping[str, SourceType], release: str) -
         ("Population", [check.population]),
         ("Proves", [check.proves]),
         ("Cannot prove", [f"- {limit}" for limit in check.cannot_prove]),
+        ("Completeness", list(_held_against(check))),
     ):
         yield from ("", title)
         yield from (_filled(text, 4, 6 if text.startswith("- ") else 4) for text in texts)
@@ -104,6 +106,14 @@ def _everything(check: Check, sources: Mapping[str, SourceType], release: str) -
         yield _filled("; ".join([row.effect, *([f"needs {row.permission}"] if row.permission else [])]), 8, 8)
     yield from _params(check)
     yield from _entry(check)
+
+
+def _held_against(check: Check) -> Iterator[str]:
+    """Yield what the population is held against, and where there is nothing to hold it against."""
+    if check.second_source:
+        yield f"second source: {check.second_source}"
+    if check.no_second_source:
+        yield f"no second source: {check.no_second_source}"
 
 
 def _procedure(check: Check) -> str:

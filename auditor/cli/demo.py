@@ -7,6 +7,7 @@ import re
 import shlex
 import signal
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from auditor.sandbox.world import World
 
 WORLDS = ("healthy", "broken")
+EVERYTHING: dict[str, tuple[str, ...]] = {"claims": (), "tests": (), "checks": (), "targets": ()}
+COMPARING = ("aws-ebs-key-stability",)
+"""The checks that compare what is with what earlier runs saw."""
 MEANT_FOR_OTHERS = re.compile(r"AWS_|BOTO|PG[A-Z]|(HTTPS?|ALL|NO)_PROXY$", re.IGNORECASE)
 """Variables of a developer's shell that would send the demo elsewhere, or lend it his own credentials."""
 
@@ -43,10 +47,12 @@ def command(
     """Start a demo world on loopback and audit it.
 
     A world is a real PostgreSQL, moto's AWS, and a GitHub, a Heroku and token services that answer as theirs do, filled
-    with what a healthy company has, or with many faults at once.
+    with what a healthy company has, or with many faults at once. Some claims are about what was before, so an earlier
+    run is made first, of what these ask only.
     Needs the extra auditor[sandbox], and PostgreSQL 15 or later on this machine.
     """
     from auditor import keys
+    from auditor.cli import earlier
     from auditor.cli.screen import console
     from auditor.model import Problem, UsageError
 
@@ -59,13 +65,16 @@ def command(
     for name in [name for name in os.environ if MEANT_FOR_OTHERS.match(name)]:
         del os.environ[name]
     try:
-        with running(world) as started:
+        with running(world, output) as started:
             os.environ.update(started.environment)
             seal_with_a_new_key(started.config, options.make_folder(output) / keys.PUBLIC)
-            everything: dict[str, tuple[str, ...]] = {"claims": (), "tests": (), "checks": (), "targets": ()}
-            code = audit(
-                started.config, pack(), output, formats, "threads:16", fail_on, everything, verbose, no_color=no_color
-            )
+            before = earlier.find(output, started.organization)
+            out.print(f"First an earlier run, so that there is one to compare with: of {', '.join(COMPARING)} only.")
+
+            one = partial(audit, started.config, pack(), output, formats, "threads:16", fail_on)
+            with started.as_it_was():
+                one({**EVERYTHING, "checks": COMPARING}, verbose, no_color=no_color, show=False)
+            code = one(EVERYTHING, verbose, no_color=no_color, since=before)
             if keep_running:
                 with suppress(KeyboardInterrupt):
                     out.print("\n" + how_to_reach(started), soft_wrap=True)

@@ -13,12 +13,13 @@ from auditor.model import Problem, UsageError
 from auditor.plan import Plan, PlannedTarget
 from auditor.policy import Policy, Selectors
 from auditor.questions import SourceFailure, SourceType
-from auditor.settings import Reading, Settings
+from auditor.settings import Reading, Seal, Settings
 from auditor.sources.secrets import resolve
 from auditor.wording import or_known, quoted
 
 if TYPE_CHECKING:
     from auditor.keys import SigningKey
+    from auditor.sources.timestamp_authority import Authority
 
 Selected = Mapping[str, tuple[str, ...]]
 """What --claim, --test, --check and --target name, by `claims`, `tests`, `checks` and `targets`."""
@@ -75,13 +76,40 @@ def signing_key(settings: Settings, conceal: Callable[[str], None], now: dt.date
             raise UsageError(Problem(f"seal: {failure.message}")) from None
     conceal(text)
     key = keys.parse_private(text, whence)
-    ring = settings.folder / (settings.seal.keys or keys.PUBLIC)
-    if settings.seal.keys is not None or ring.exists():
+    ring = _key_file(settings, settings.seal)
+    if ring is not None:
         known = keys.load(ring).find(key.id)
         if known is None or not known.was_valid(now):
             what = "is not valid now" if known else "is not among these keys"
             raise UsageError(Problem(f"the key that would sign ({whence}, {key.id}) {what}", str(ring)))
     return key
+
+
+def time_stamp_authority(settings: Settings) -> Authority | None:
+    """Return the authority that is to stamp the evidence, None where the settings name none.
+
+    A stamp of an authority that the key file does not know would make evidence that does not verify.
+    """
+    if settings.seal is None or settings.seal.timestamp is None:
+        return None
+    from auditor import keys
+    from auditor.sources.timestamp_authority import Authority
+
+    certificates = keys.authorities(settings.folder / settings.seal.timestamp.ca)
+    ring = _key_file(settings, settings.seal)
+    if ring is not None and not set(certificates) <= set(keys.load(ring).timestamp_authorities):
+        ca = settings.folder / settings.seal.timestamp.ca
+        what = f"does not know the time-stamp authority of {ca}; add it: auditor keys authority {ca}"
+        raise UsageError(Problem(what, str(ring)))
+    return Authority(url=settings.seal.timestamp.url, certificates=certificates)
+
+
+def _key_file(settings: Settings, seal: Seal) -> Path | None:
+    """Return the file of public keys; None where none is named, and there is none."""
+    from auditor import keys
+
+    path = settings.folder / (seal.keys or keys.PUBLIC)
+    return path if seal.keys is not None or path.exists() else None
 
 
 def refuse_unknown(selected: Selected, known: Mapping[str, Collection[str]]) -> None:

@@ -56,13 +56,20 @@ def generate(key: Path, keys_file: Path) -> int:
 @_public
 @click.option("--pem", is_flag=True, help="Print the keys as PEM, as openssl reads them.")
 def show(keys_file: Path, pem: bool) -> int:  # noqa: FBT001 - click passes flags so
-    """Show the public keys of the key file: fingerprint, and since when until when each was in use."""
+    """Show the public keys of the key file: fingerprint, and since when until when each was in use.
+
+    The authorities whose time stamps count follow, where there are any.
+    """
     from auditor import keys
 
-    for key in keys.load(keys_file).keys:
+    ring = keys.load(keys_file)
+    for key in ring.keys:
         until = f"until {key.valid_until:%Y-%m-%d %H:%M:%S} UTC" if key.valid_until else "in use"
         line = f"{key.id}  {key.algorithm}  from {key.valid_from:%Y-%m-%d %H:%M:%S} UTC, {until}"
         click.echo(f"# {line}\n{key.public.rstrip()}" if pem else line)
+    for certificate in ring.timestamp_authorities:
+        line = f"time-stamp authority: {keys.describe_authority(certificate)}"
+        click.echo(f"# {line}\n{certificate.rstrip()}" if pem else line)
     return 0
 
 
@@ -80,6 +87,21 @@ def rotate(key: Path, keys_file: Path) -> int:
     old, new = keys.rotate(key, keys_file, utcnow())
     click.echo(f"valid no longer: {old.id}")
     click.echo(f"fingerprint: {new.id}")
+    return 0
+
+
+@group.command(epilog=epilog(done="the authority counts"))
+@click.argument("certificates", type=options.AnyPath, metavar="FILE")
+@_public
+def authority(certificates: Path, keys_file: Path) -> int:
+    """Add the certificate of a time-stamp authority to the key file: time stamps issued under it count from then on.
+
+    FILE holds the authority's root certificate (PEM), which it publishes.
+    """
+    from auditor import keys
+
+    for pem in keys.add_authorities(certificates, keys_file):
+        click.echo(f"{keys_file}: time stamps count that are issued under {keys.describe_authority(pem)}")
     return 0
 
 

@@ -13,6 +13,7 @@ from auditor.cli import completing
 from auditor.cli.exit_codes import REFUTED, SUPPORTED, UNPROVEN
 
 if TYPE_CHECKING:
+    from auditor.contents import Contents
     from auditor.keys import KeyRing
     from auditor.results import Head
 
@@ -127,6 +128,17 @@ def found_keys(given: Path | None, place: Path) -> tuple[KeyRing | None, Path | 
     return None, None
 
 
+def keys_of(given: Path | None, place: Path, files: Contents) -> tuple[KeyRing | None, str]:
+    """Return the keys that count for a package or a run, and where they are; its own where there are no others."""
+    ring, path = found_keys(given, place)
+    if ring is not None:
+        return ring, str(path)
+    from auditor.packaging.statement import KEYS, own_keys
+
+    own = own_keys(files)
+    return own, f"{place}: {KEYS}" if own is not None else ""
+
+
 def empty_folder(what: str) -> Callable[..., Any]:
     """Add -o, an empty folder for something; it comes as `output` (see `new_folder`)."""
     return click.option(
@@ -171,9 +183,14 @@ def make_folder(path: Path) -> Path:
 
 
 def new_folder(path: Path, run: Path) -> Path:
-    """Return an empty folder to write results of a run into; among other results, or in the run, they would mix."""
+    """Return an empty folder to write results of a run into (see `refuse_folder`)."""
+    refuse_folder(path, run)
+    return make_folder(path)
+
+
+def refuse_folder(path: Path, run: Path) -> None:
+    """Refuse a folder in which results would mix with other results, or that is in the run."""
     if path.resolve().is_relative_to(run.resolve()):
         raise click.BadParameter(f"{path} is inside the run, which stays as it is", param_hint="--output")
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise click.BadParameter(f"{path} is not an empty folder", param_hint="--output")
-    return make_folder(path)

@@ -35,8 +35,8 @@ def command(
     found = Plugins(plugins.checks(), plugins.sources(), plugins.reports())
     chosen = options.chosen_formats(formats, list(found.reports))
     ring, _ = options.found_keys(keys_file, run)
-    options.new_folder(output, run)
+    options.refuse_folder(output, run)
     verify.verify_run(Directory(run), ring, allow_unsigned=allow_unsigned)
-    render(open_run(run), output, found, chosen)
+    render(open_run(run, found.sources), options.make_folder(output), found, chosen)
     screen.show_files(screen.console(color=False), [output / found.reports[name].filename for name in chosen])
     return 0

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 import click
 
 from auditor.cli import options
 from auditor.cli.exit_codes import INTERRUPTED, TERMINATED, VERDICTS, epilog
+
+if TYPE_CHECKING:
+    from auditor.cli.earlier import Unknown
 
 EXIT_CODES = epilog(*VERDICTS, INTERRUPTED, TERMINATED)
 
@@ -56,8 +60,13 @@ def audit(
     verbose: int,
     *,
     no_color: bool,
+    since: Path | Unknown | Literal["the last run"] | None = "the last run",
+    show: bool = True,
 ) -> int:
-    """Carry out one audit as the command line describes it; `auditor demo` does exactly this as well."""
+    """Carry out one audit as the command line describes it; `auditor demo` does exactly this as well.
+
+    `since` is the run that this one is compared with at the end; without `show`, nothing is said of what it came to.
+    """
     from auditor import executors, plugins
     from auditor.cli import earlier, inputs, logs, screen, workflow_commands
     from auditor.engine import Audit, Plugins
@@ -71,9 +80,10 @@ def audit(
     options.make_folder(output)
     redactor = Redactor()
     key = inputs.signing_key(loaded, redactor.conceal, utcnow())
+    authority = inputs.time_stamp_authority(loaded)
     logs.set_up(verbose, redactor, output / "auditor.log")
     color = options.wants_color(no_color=no_color)
-    previous = earlier.find(output, loaded.organization)
+    previous = earlier.find(output, loaded.organization) if since == "the last run" else since
     with screen.progress(color=color) as progress:
         audit = Audit(
             settings=loaded,
@@ -84,16 +94,19 @@ def audit(
             formats=chosen,
             redactor=redactor,
             key=key,
+            authority=authority,
             progress=progress,
         )
         try:
             run, head = audit.run(pool)
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
+    if not show:
+        return options.exit_code(head, fail_on)
     console = screen.console(color=color)
     with workflow_commands.paused():
         screen.show_claims(console, head)
-        screen.show_seal(console, head.run.sequence, key.id if key else "")
+        screen.show_seal(console, head.run, key.id if key else "")
         screen.show_files(console, [run / found.reports[name].filename for name in chosen])
     workflow_commands.show(head, pack)
     workflow_commands.set_outputs(head, run)

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from auditor.engine import Progress as Silent
 from auditor.model import ClaimVerdict
-from auditor.results import ClaimResult, Head
+from auditor.results import ClaimResult, Head, RunInfo
 from auditor.wording import counted, harmless
 
 STYLES = {
@@ -106,10 +106,12 @@ def _show_why(screen: Console, claim: ClaimResult) -> None:
         show_indented(screen, _cut(reason))
 
 
-def show_seal(screen: Console, sequence: int, key_id: str) -> None:
-    """Print the run's place in the chain, and who signed it."""
+def show_seal(screen: Console, run: RunInfo, key_id: str) -> None:
+    """Print the run's place in the chain, who signed it, and who else says when it was."""
     signed = f"signed by key {key_id[:16]}…" if key_id else "not signed (auditor keys generate makes a key)"
-    show_indented(screen, f"sealed as number {sequence} of the chain, {signed}", indent=0, hang=4)
+    show_indented(screen, f"sealed as number {run.sequence} of the chain, {signed}", indent=0, hang=4)
+    if run.timestamp is not None:
+        show_indented(screen, harmless(run.timestamp.words), indent=0, hang=4)
 
 
 def show_line(screen: Console, text: str) -> None:

@@ -11,6 +11,10 @@ from auditor.cli import completing, options
 from auditor.cli.exit_codes import EVIDENCE, epilog
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from auditor.contents import Contents
+    from auditor.keys import KeyRing
     from auditor.verify import Verified
 
 
@@ -19,43 +23,74 @@ if TYPE_CHECKING:
 @options.keys
 @options.allow_unsigned
 @click.option("--since", type=click.IntRange(1), default=1, metavar="N", help="Runs before number N were moved away.")
+@click.option(
+    "--require-timestamp", is_flag=True, help="Refuse runs that no time-stamp authority of the key file says when of."
+)
 @click.option("--head", default="", metavar="HEAD", help="A chain head sent away earlier: it must still be there.")
 def command(
     path: Path,
     keys_file: Path | None,
     allow_unsigned: bool,  # noqa: FBT001 - click passes flags so
     since: int,
+    require_timestamp: bool,  # noqa: FBT001 - as above
     head: str,
 ) -> int:
-    """Verify a run, or a folder of runs and that none was taken out of their chain.
+    """Verify a run, a folder of runs and that none was taken out of their chain, or a package.
 
     Every byte is compared with what was sealed, and the seal with the public keys. What does not verify is told with
     file, line and reason.
     """
-    from auditor import verify
-    from auditor.contents import Directory
-    from auditor.seal import EVIDENCE as STATEMENT
-    from auditor.seal import MANIFEST
+    from auditor.packaging.opening import IS_A_RUN, opened
+    from auditor.packaging.statement import is_package
+    from auditor.verify import require_timestamps
 
-    if not path.is_dir():
-        what = "is a file" if path.is_file() else "does not exist"
-        raise click.BadParameter(f"{path} {what}; a run is a folder such as reports/<run id>", param_hint="PATH")
-    ring, file = options.found_keys(keys_file, path)
-    if (path / STATEMENT).exists() or (path / MANIFEST).exists():
-        found = [verify.verify_run(Directory(path), ring, allow_unsigned=allow_unsigned)]
-    else:
-        found = verify.verify_chain(path, ring, allow_unsigned=allow_unsigned, since=since, head=head)
-        if not found:
-            raise click.BadParameter(f"there is no run in {path}", param_hint="PATH")
+    if not path.exists():
+        raise click.BadParameter(f"{path} does not exist; {IS_A_RUN}", param_hint="PATH")
+    with opened(path) as files:
+        ring, file = options.keys_of(keys_file, path, files)
+        if path.is_file() or is_package(files):
+            found = _package(files, ring, head, allow_unsigned=allow_unsigned)
+        else:
+            found = _runs(path, ring, head, since, allow_unsigned=allow_unsigned)
+    if require_timestamp:
+        require_timestamps(found)
     for one in found:
         click.echo(_in_words(one))
-    if len(found) > 1:
+    if len(found) > 1 and not path.is_file():
         click.echo(f"the chain is whole, from number {found[0].scope.sequence} to {found[-1].scope.sequence}")
-    if file is not None and keys_file is None:
+    if file and keys_file is None:
         click.echo(f"keys: {file}; compare their fingerprints with those that the company gave you")
     return 0
 
 
+def _runs(path: Path, ring: KeyRing | None, head: str, since: int, *, allow_unsigned: bool) -> Sequence[Verified]:
+    from auditor import verify
+    from auditor.contents import Directory
+    from auditor.packaging.opening import IS_A_RUN
+    from auditor.seal import EVIDENCE as STATEMENT
+    from auditor.seal import MANIFEST
+
+    if (path / STATEMENT).exists() or (path / MANIFEST).exists():
+        return [verify.verify_run(Directory(path), ring, allow_unsigned=allow_unsigned)]
+    found = verify.verify_chain(path, ring, allow_unsigned=allow_unsigned, since=since, head=head)
+    if not found:
+        raise click.BadParameter(f"there is no run in {path}; {IS_A_RUN}", param_hint="PATH")
+    return found
+
+
+def _package(files: Contents, ring: KeyRing | None, head: str, *, allow_unsigned: bool) -> Sequence[Verified]:
+    from auditor.model import EvidenceError
+    from auditor.packaging.statement import verify_package
+
+    package = verify_package(files, ring, allow_unsigned=allow_unsigned)
+    if head and head not in {one.head for one in package.runs}:
+        raise EvidenceError(f"the run of the chain head {head} is not in the package, or was changed")
+    signed = f"signed by key {package.key.id}" if package.key else "UNSIGNED: anybody could have changed its pages"
+    click.echo(f"{files.name}: verifies, {package.files:,} files, {signed}")
+    return package.runs
+
+
 def _in_words(one: Verified) -> str:
     signed = f"signed by key {one.key.id}" if one.key else "UNSIGNED: anybody could have made or changed it"
-    return f"{one.run}: verifies, number {one.scope.sequence}, {signed}"
+    stamped = f", {one.dated}" if one.finished.timestamp else ""
+    return f"{one.run}: verifies, number {one.scope.sequence}, {signed}{stamped}"

@@ -13,7 +13,7 @@ import io
 import unicodedata
 from typing import IO
 
-from auditor.results import Finding, ReportFormat, RunView
+from auditor.results import Finding, ReportFormat, RunInfo, RunView
 from auditor.wording import harmless
 
 COLUMNS = (
@@ -36,6 +36,7 @@ COLUMNS = (
     "evidence",
     "run",
     "as_of",
+    "what_if",
 )
 MOST_IN_CELL = 32_767
 """UTF-16 units that Excel keeps of a cell."""
@@ -49,14 +50,14 @@ def render(run: RunView, out: IO[bytes]) -> None:
     try:
         rows = csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
         rows.writerow(COLUMNS)
-        of_run = (run.head.run.id, f"{run.head.run.as_of:%Y-%m-%dT%H:%M:%SZ}")
         for finding in run.findings():
-            rows.writerow([cell(value) for value in (*_values(finding), *of_run)])
+            rows.writerow([cell(value) for value in values(finding, run.head.run)])
     finally:
         text.detach()  # the file stays open: it is the caller's
 
 
-def _values(finding: Finding) -> tuple[str, ...]:
+def values(finding: Finding, run: RunInfo) -> tuple[str, ...]:
+    """Return the values of a finding, one for each of the columns; `cell` makes them harmless."""
     resource = finding.resource
     places = (f"{cite.file}:{cite.lines[0]}-{cite.lines[1]} {cite.pointer}".rstrip() for cite in finding.evidence)
     return (
@@ -77,6 +78,9 @@ def _values(finding: Finding) -> tuple[str, ...]:
         finding.waiver.id if finding.waiver else "",
         finding.waiver.expires if finding.waiver else "",
         "; ".join(places),
+        run.id,
+        f"{run.as_of:%Y-%m-%dT%H:%M:%SZ}",
+        run.what_if,
     )
 
 
@@ -94,7 +98,7 @@ def _acts(text: str) -> bool:
 
 
 def _cut(text: str) -> str:
-    if len(text.encode("utf-16-le")) <= 2 * MOST_IN_CELL:
+    if 2 * len(text) <= MOST_IN_CELL or len(text.encode("utf-16-le")) <= 2 * MOST_IN_CELL:
         return text
     return text.encode("utf-16-le")[: 2 * (MOST_IN_CELL - 1)].decode("utf-16-le", errors="ignore") + "…"
 

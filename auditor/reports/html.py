@@ -20,12 +20,16 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from importlib import resources
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import msgspec
 
 from auditor.model import Citation, ClaimVerdict, Outcome
-from auditor.results import Finding, ReportFormat, RunView
+from auditor.notices import FACTS, SEAL_LIMITS
+from auditor.results import Finding, ReportFormat, RunInfo, RunView
+
+if TYPE_CHECKING:
+    import jinja2
 
 SHOWN_EXCEPTIONS = 50
 """Exceptions of a test that stand in the page itself; the others are in the list of all findings."""
@@ -44,6 +48,10 @@ OUTCOMES = (Outcome.FAIL, Outcome.ERROR, Outcome.MANUAL, Outcome.PASS, Outcome.N
 """The order in which a reader wants them; blocks name an outcome by its place here."""
 EXCEPTIONS = OUTCOMES[:3]
 CLICKABLE = re.compile(r"https?://[!-~]+", re.IGNORECASE)
+Origins = Callable[[Citation], Iterable[tuple[int, tuple[str, ...]]]]
+"""Gives the cited lines, and fact by fact where the answer on each comes from; no facts where it is no answer."""
+FIRST_ORIGINS = 3
+"""Lines of a citation whose origin is told, beside the last: a list may have 10,000 pages."""
 Quote = Callable[[Citation], "tuple[bytes, int] | None"]
 """Gives the beginning of a cited value as indented JSON, and the bytes of the whole; None where there is none."""
 ACTIVE = re.compile("[<\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
@@ -53,27 +61,16 @@ JOINERS = "\u200c\u200d"  # invisible, but spelling in Persian, Hindi and others
 
 def render(run: RunView, out: IO[bytes]) -> None:
     """Write the page as it is read."""
-    import jinja2  # noqa: PLC0415 - only whoever writes this page waits for it
-
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("auditor.reports"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"visible": visible, "name": visible_name, "words": words, "utc": utc, "number": number}
-    environment.tests |= {"clickable": clickable}
     head = run.head
-    css = _text("report.css") + _page_foot(f"{head.run.organization} · run {head.run.id} · as of {utc(head.run.as_of)}")
-    js = _text("report.js")
-    page = environment.get_template("report.html.j2").stream(
+    css = part("report.css") + page_foot(head.run)
+    js = part("report.js")
+    page = environment().get_template("report.html.j2")
+    values = {"css": css, "js": js, "css_sha256": csp_hash(css), "js_sha256": csp_hash(js)}
+    stream = page.stream(
         head=head,
         run=head.run,
-        css=css,
-        js=js,
-        css_sha256=_csp_hash(css),
-        js_sha256=_csp_hash(js),
+        seal_limits=SEAL_LIMITS,
+        facts=FACTS,
         verdicts=tuple(ClaimVerdict),
         outcomes=OUTCOMES,
         exceptions=_exceptions(run.findings()),
@@ -81,8 +78,25 @@ def render(run: RunView, out: IO[bytes]) -> None:
         details=_details(run),
         shown_exceptions=SHOWN_EXCEPTIONS,
         few_exceptions=5,
+        **values,
     )
-    page.dump(out, encoding="utf-8", errors="backslashreplace")
+    stream.dump(out, encoding="utf-8", errors="backslashreplace")
+
+
+def environment() -> jinja2.Environment:
+    """Return what pages are made with: everything that is put into one is text, unless it says otherwise."""
+    import jinja2  # noqa: PLC0415 - only whoever writes pages waits for it
+
+    made = jinja2.Environment(
+        loader=jinja2.PackageLoader("auditor.reports"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters |= {"visible": visible, "name": visible_name, "words": words, "utc": utc, "number": number}
+    made.tests |= {"clickable": clickable}
+    return made
 
 
 def visible(text: str, *, keep: str = "\n\t") -> str:
@@ -121,16 +135,20 @@ def _acts(char: str) -> bool:
     return unicodedata.category(char) in {"Cc", "Cf", "Cs", "Zl", "Zp"} and char not in JOINERS
 
 
-def _text(name: str) -> str:
+def part(name: str) -> str:
+    """Return a style or script that stands in the page."""
     return resources.files("auditor.reports").joinpath("templates", name).read_text(encoding="utf-8")
 
 
-def _csp_hash(text: str) -> str:
+def csp_hash(text: str) -> str:
+    """Return what the content security policy names a style or script by."""
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
-def _page_foot(text: str) -> str:
+def page_foot(run: RunInfo) -> str:
     """Return the rule that prints a line at the foot of every sheet, each character escaped for CSS."""
+    text = f"{run.organization} · run {run.id} · as of {utc(run.as_of)}"
+    text = f"What-if · {text}" if run.what_if else text
     escaped = "".join(
         char if char.isascii() and char.isalnum() else f"\\{ord(char):06x}" for char in visible_name(text)
     )
@@ -171,6 +189,17 @@ class _Once:
             self._places[value] = self._written
         self._written += 1
         return value
+
+
+class _InBlock:
+    """What a block of details writes out once: texts, the origins of lines, and each fact in these."""
+
+    def __init__(self) -> None:
+        self.texts, self._lines, self._facts = _Once(), _Once(), _Once()
+
+    def origin(self, line: int, facts: tuple[str, ...]) -> Hashable | int | list[Any]:
+        place = self._lines.put((line, facts))
+        return place if isinstance(place, int) else [line, *map(self._facts.put, facts)]
 
 
 class _Block:
@@ -219,18 +248,18 @@ def _rows(findings: Iterable[Finding]) -> Iterator[str]:
 
 def _details(run: RunView) -> Iterator[str]:
     """Yield what opening a finding shows, in blocks that can be read one at a time."""
-    block, in_block = _Block("details"), _Once()
-    quote = _quoting(run)
+    block, in_block = _Block("details"), _InBlock()
+    quote, origins = _quoting(run), _origins(run)
     passes: Counter[tuple[str, str]] = Counter()
     for finding in run.findings():
         is_quoted = True
         if finding.outcome is Outcome.PASS:
             passes[finding.claim, finding.test] += 1
             is_quoted = passes[finding.claim, finding.test] <= QUOTED_PASSES
-        block.add(_detail(finding, in_block, quote if is_quoted else None))
+        block.add(_detail(finding, in_block, quote if is_quoted else None, origins))
         if block.is_full:
             yield block.take()
-            in_block = _Once()
+            in_block = _InBlock()
     yield block.take()
 
 
@@ -257,17 +286,37 @@ def _row(finding: Finding, contexts: _Once, messages: _Once) -> list[Any]:
     ]
 
 
-def _detail(finding: Finding, in_block: _Once, quote: Quote | None) -> list[Any]:
-    """Return advice, citations (file, first line, last line, pointer, quote, size of what was cut) and waiver."""
-    places = [[in_block.put(cite.file), *cite.lines, cite.pointer] for cite in finding.evidence]
+def _detail(finding: Finding, in_block: _InBlock, quote: Quote | None, origins: Origins) -> list[Any]:
+    """Return advice, citations and waiver.
+
+    A citation is file, first line, last line and pointer; where it is quoted, also where the answers on its lines come
+    from, the quote and the size of what was cut.
+    """
+    places: list[list[Any]] = [[in_block.texts.put(cite.file), *cite.lines, cite.pointer] for cite in finding.evidence]
     if quote is not None:
+        for place, cite in zip(places, finding.evidence, strict=True):
+            place.append([in_block.origin(*origin) for origin in origins(cite)])
         quotes = [quote(cite) for cite in finding.evidence]
         shares = _shares([len(found[0]) if found else 0 for found in quotes], QUOTE_BYTES)
         for place, found, share in zip(places, quotes, shares, strict=True):
             place.append(found[0][:share].decode(errors="ignore") if found else None)
             if found and share < found[1]:
                 place.append(found[1])
-    return [in_block.put(finding.advice), places, *([finding.waiver] if finding.waiver else [])]
+    return [in_block.texts.put(finding.advice), places, *([finding.waiver] if finding.waiver else [])]
+
+
+def _origins(run: RunView) -> Origins:
+    @lru_cache(maxsize=64)  # neighbours cite the same listing or key
+    def of_line(file: str, line: int) -> tuple[str, ...]:
+        facts = run.provenance(Citation(file, (line, line)))
+        return tuple(facts.get(name, "") for name in FACTS) if facts else ()
+
+    def origins(cite: Citation) -> Iterator[tuple[int, tuple[str, ...]]]:
+        first, last = cite.lines
+        shown = [*range(first, min(first + FIRST_ORIGINS, last)), last]
+        return ((line, of_line(cite.file, line)) for line in shown)
+
+    return origins
 
 
 def _quoting(run: RunView) -> Quote:

@@ -93,7 +93,8 @@ def render(run: RunView, out: IO[bytes]) -> None:
         for claim in head.claims:
             for name in whole.__struct_fields__:
                 setattr(whole, name, getattr(whole, name) + getattr(cases.totals[claim.id], name))
-        attributes = {"name": f"auditor: {head.run.organization}", **whole.attributes()}
+        what = "auditor, what-if" if head.run.what_if else "auditor"
+        attributes = {"name": f"{what}: {head.run.organization}", **whole.attributes()}
         out.write(b'<?xml version="1.0" encoding="UTF-8"?>\n')
         out.write(_open("testsuites", attributes).encode() + b"\n")
         for claim in head.claims:
@@ -118,6 +119,7 @@ def _write_suite(out: IO[bytes], head: Head, claim: ClaimResult, cases: _Cases) 
         "criteria": ", ".join(f"{criterion.id} ({criterion.support})" for criterion in claim.criteria),
         "owner": claim.owner,
         "run": head.run.id,
+        "what if": head.run.what_if,
         "disclaimer": head.run.disclaimer,
         "privacy": head.run.privacy_note,
     }
@@ -132,7 +134,10 @@ def _case_of_claim(claim: ClaimResult) -> str:
     result = CLAIM_RESULTS.get(claim.verdict, "")
     headline = f"the claim is {verdict}: {claim.statement}"
     body = _result(result, claim.verdict.value, headline, (headline, *claim.reasons))
-    return _case(f"{claim.id}.claim", f"the claim: {claim.statement}", {"verdict": verdict}, body)
+    details = {"verdict": verdict}
+    for test in claim.tests:
+        details |= {f"completeness of {test.id} {number}": line for number, line in enumerate(test.completeness, 1)}
+    return _case(f"{claim.id}.claim", f"the claim: {claim.statement}", details, body)
 
 
 def _case_of_finding(finding: Finding) -> str:

@@ -16,13 +16,13 @@ from collections.abc import Iterable, Iterator
 from typing import IO
 
 from auditor.model import Outcome
-from auditor.results import ClaimResult, Finding, Head, ReportFormat, RunView
+from auditor.results import ClaimResult, Finding, Head, ReportFormat, RunView, TestResult
 from auditor.wording import counted, harmless
 
 MOST_BYTES = 1_000_000
 RESERVED = 10_000
 """Bytes kept back for headings and for what is said of what was left out."""
-MOST_NAME, MOST_TEXT, MOST_REASONS = 200, 600, 4
+MOST_NAME, MOST_TEXT, MOST_REASONS, MOST_RECONCILED = 200, 600, 4, 8
 
 EXCEPTIONS = (
     (Outcome.FAIL, "Exceptions"),
@@ -58,12 +58,17 @@ class _Page:
 
 
 def render(run: RunView, out: IO[bytes]) -> None:
-    """Write the claims, then the exceptions, as far as they fit."""
+    """Write the claims, the exceptions, and what the populations were held against, as far as they fit."""
     head = run.head
     page = _Page(out)
     counts = head.summary.claims
     page.say(f"## Security claims of {safe(head.run.organization, MOST_NAME)}")
     page.say()
+    if head.run.what_if:
+        page.say(
+            f"**What-if**: this evidence was {safe(head.run.what_if, MOST_TEXT)}. These are no results of the run."
+        )
+        page.say()
     page.say(
         f"**{counted(len(head.claims), 'claim')}**: {counts.supported} supported, {counts.supported_with_exceptions} "
         f"supported with exceptions, {counts.refuted} refuted, {counts.unproven} unproven; "
@@ -75,6 +80,14 @@ def render(run: RunView, out: IO[bytes]) -> None:
     _say_left_out(page, page.rows(map(_claim, head.claims)), "claim")
     for outcome, title in EXCEPTIONS:
         _say_exceptions(page, run, outcome, title)
+    populations = [row for claim in head.claims for test in claim.tests for row in _completeness(claim, test)]
+    if populations:
+        page.say()
+        page.say("### Completeness of the populations")
+        page.say()
+        page.say("| Claim, test | Held against |")
+        page.say("|---|---|")
+        _say_left_out(page, page.rows(populations), "test")
     unreached = [item for item in head.run.scope if not item.reached]
     if unreached:
         page.say()
@@ -116,6 +129,14 @@ def _claim(claim: ClaimResult) -> str:
     basis = claim.basis.value if claim.basis else "none"
     why = "<br>".join(reasons)
     return f"| **{verdict}** | {name(claim.id)} | {safe(claim.statement, MOST_TEXT)} | {basis} | {why} |"
+
+
+def _completeness(claim: ClaimResult, test: TestResult) -> Iterator[str]:
+    lines = [f"{row.where}: {row.words}" for row in test.reconciled[:MOST_RECONCILED]]
+    if left := len(test.reconciled) - len(lines):
+        lines.append(f"and {left:,} more in report.json")
+    if lines := [*lines, *test.unreconciled]:
+        yield f"| {name(claim.id)}<br>{name(test.id)} | {'<br>'.join(safe(line, MOST_TEXT) for line in lines)} |"
 
 
 def _finding(finding: Finding) -> str:

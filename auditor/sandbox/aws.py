@@ -5,7 +5,8 @@ import secrets
 import subprocess
 import sys
 from base64 import b64encode
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,8 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 import auditor
-from auditor.sandbox.aws_seed import seed
-from auditor.sandbox.aws_world import ACCOUNT_ID, AwsWorld, IamUser, read_aws_world
+from auditor.sandbox.aws_seed import Rekeyed, seed
+from auditor.sandbox.aws_world import ACCOUNT_ID, AwsWorld, IamUser, KeyOfVolume, read_aws_world
 from auditor.sandbox.part import Expected, SandboxError
 
 TARGET = "prod"
@@ -53,8 +54,17 @@ class AwsServer:
         assert pipe_out is not None
         pipe_in.write(settings + b"\n")
         pipe_in.flush()
-        with pipe_out:
-            return int(pipe_out.readline())
+        return int(pipe_out.readline())
+
+    def change_key(self, key: KeyOfVolume) -> None:
+        """Put a volume under another key; returns when that is so."""
+        pipe_in, pipe_out = self._process.stdin, self._process.stdout
+        assert pipe_in is not None
+        assert pipe_out is not None
+        pipe_in.write(msgspec.json.encode(key) + b"\n")
+        pipe_in.flush()
+        if pipe_out.readline() != b"done\n":
+            raise SandboxError(f"moto's server did not change the key of {key.volume_id}: {self._log} says why")
 
     def stop(self) -> None:
         """End the server and remove its log. A second call does nothing."""
@@ -89,6 +99,7 @@ class AwsPart:
             }
         ]
         self.expected: list[Expected] = []
+        self.rekeyed: list[Rekeyed] = []
         # Nothing of the user's own AWS configuration or proxy may lead calls away from this machine.
         nothing = {"profile": (None, None, None, None), "config_file": (None, None, os.devnull, None)}
         self._session = botocore.session.Session(session_vars=nothing)
@@ -103,6 +114,17 @@ class AwsPart:
             aws_secret_access_key=self.administrator["AWS_SECRET_ACCESS_KEY"],
             config=Config(proxies={}, s3={"addressing_style": "path"}),
         )
+
+    @contextmanager
+    def as_it_was(self) -> Iterator[None]:
+        """Put the volumes that are said to have changed their key back under the one they had."""
+        for volume in self.rekeyed:
+            self.server.change_key(volume.before)
+        try:
+            yield
+        finally:
+            for volume in self.rekeyed:
+                self.server.change_key(volume.now)
 
     def stop(self) -> None:
         """End the server. A second call does nothing."""
@@ -123,11 +145,17 @@ def start_account(
     users = _user("administrator", ["*"]), _user("auditor", world.auditor_may, world.auditor_may_not)
     signed_in = {user.name: user.last_sign_in for user in world.users if user.last_sign_in}
     settings = msgspec.json.encode(
-        {"enabled_regions": world.enabled_regions, "users": users, "root": _root(world), "signed_in": signed_in}
+        {
+            "enabled_regions": world.enabled_regions,
+            "users": users,
+            "root": _root(world),
+            "signed_in": signed_in,
+            "recording_since": {recorder.region: recorder.since for recorder in world.recorders},
+        }
     )
     part = AwsPart(AwsServer(settings, folder, command), users)
     try:
-        volume_ids = seed(world, part.client)
+        volume_ids, part.rekeyed = seed(world, part.client)
     except (BotoCoreError, ClientError) as error:
         part.stop()
         raise SandboxError(f"The AWS world cannot be built: {error}") from error

@@ -4,16 +4,34 @@ import json
 import secrets
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 
-from auditor.sandbox.aws_world import AwsWorld, Bucket, CustomerKey, IamUser, IdentityCenter, Volume
+from auditor.sandbox.aws_world import (
+    ACCOUNT_ID,
+    AWS,
+    AwsWorld,
+    Bucket,
+    CustomerKey,
+    IamUser,
+    IdentityCenter,
+    KeyOfVolume,
+    Recorder,
+    Volume,
+)
 
 # The types of each service's client are a package of their own, which a demo does not need.
 Client = Any
 
 
-def seed(world: AwsWorld, connect: Callable[[str, str], Client]) -> dict[str, str]:
-    """Create everything; return the ids of the volumes by name.
+class Rekeyed(NamedTuple):
+    """A volume that was under another key when an earlier run looked at it."""
+
+    before: KeyOfVolume
+    now: KeyOfVolume
+
+
+def seed(world: AwsWorld, connect: Callable[[str, str], Client]) -> tuple[dict[str, str], list[Rekeyed]]:
+    """Create everything; return the ids of the volumes by name, and those that were under another key.
 
     `connect(service, region)` gives a client. It is called in this thread only: making clients is not thread safe.
     """
@@ -21,13 +39,14 @@ def seed(world: AwsWorld, connect: Callable[[str, str], Client]) -> dict[str, st
     regions = sorted({item.region for item in items})
     clients = {(service, region): connect(service, region) for region in regions for service in ("ec2", "kms", "s3")}
     iam = connect("iam", "us-east-1")
-    for user in world.users:
-        create_user(iam, user)
+    create_users(iam, world.users)
+    for recorder in world.recorders:
+        create_recorder(connect("config", recorder.region), recorder)
     create_identity_center(iam, world.identity_center)
     for provider in world.saml_providers:
         create_saml_provider(iam, provider.name)
 
-    def seed_region(region: str) -> dict[str, str]:
+    def seed_region(region: str) -> tuple[dict[str, str], list[Rekeyed]]:
         ec2, kms, s3 = (clients[service, region] for service in ("ec2", "kms", "s3"))
         keys = [key for key in world.keys if key.region == region]
         key_ids = {key.name: create_key(kms, key) for key in keys}
@@ -39,12 +58,14 @@ def seed(world: AwsWorld, connect: Callable[[str, str], Client]) -> dict[str, st
         # Last, as in life: a key ends after things were encrypted with it.
         for key in keys:
             end_key(kms, key, key_ids[key.name])
-        return volume_ids
+        changed = [volume for volume in volumes if volume.earlier_key]
+        return volume_ids, [rekeyed(ec2, kms, volume, volume_ids[volume.name], key_ids) for volume in changed]
 
     # Two at a time: more of them only make moto load the same models at once.
     with ThreadPoolExecutor(max_workers=2) as pool:
-        seeded = pool.map(seed_region, regions)
-        return {name: volume_id for volume_ids in seeded for name, volume_id in volume_ids.items()}
+        seeded = list(pool.map(seed_region, regions))
+    ids = {name: volume_id for volume_ids, _ in seeded for name, volume_id in volume_ids.items()}
+    return ids, [volume for _, changed in seeded for volume in changed]
 
 
 def create_key(kms: Client, key: CustomerKey) -> str:
@@ -86,6 +107,14 @@ def create_volume(ec2: Client, volume: Volume, key_ids: dict[str, str]) -> str:
     return str(mapping["Ebs"]["VolumeId"])
 
 
+def rekeyed(ec2: Client, kms: Client, volume: Volume, volume_id: str, key_ids: dict[str, str]) -> Rekeyed:
+    """Return the key that a volume is under, and the one it was under, by their ARNs."""
+    (found,) = ec2.describe_volumes(VolumeIds=[volume_id])["Volumes"]
+    earlier = "alias/aws/ebs" if volume.earlier_key == AWS else key_ids[str(volume.earlier_key)]
+    before = kms.describe_key(KeyId=earlier)["KeyMetadata"]["Arn"]
+    return Rekeyed(*(KeyOfVolume(volume.region, volume_id, arn) for arn in (before, found["KmsKeyId"])))
+
+
 def create_bucket(s3: Client, bucket: Bucket, key_ids: dict[str, str]) -> None:
     """Create a bucket and configure it."""
     # us-east-1 is the one region that must not be named.
@@ -119,6 +148,31 @@ def create_user(iam: Client, user: IamUser) -> None:
         iam.enable_mfa_device(UserName=user.name, SerialNumber=device["SerialNumber"], **codes)
     if user.access_key:
         iam.create_access_key(UserName=user.name)
+
+
+def create_users(iam: Client, users: list[IamUser]) -> None:
+    """Create the users; between those of before and after it, have IAM make the report, which it keeps for hours."""
+    newcomers = [user for user in users if user.after_report]
+    for user in users:
+        if user not in newcomers:
+            create_user(iam, user)
+    while newcomers and iam.generate_credential_report()["State"] != "COMPLETE":
+        pass  # the first answer says that it was begun
+    for user in newcomers:
+        create_user(iam, user)
+
+
+def create_recorder(config: Client, recorder: Recorder) -> None:
+    """Switch AWS Config on in a region."""
+    group = {"resourceTypes": recorder.only} if recorder.only else {"allSupported": True}
+    role = f"arn:aws:iam::{ACCOUNT_ID}:role/aws-service-role/config.amazonaws.com/AWSServiceRoleForConfig"
+    config.put_configuration_recorder(
+        ConfigurationRecorder={"name": "default", "roleARN": role, "recordingGroup": group}
+    )
+    config.put_delivery_channel(DeliveryChannel={"name": "default", "s3BucketName": "acme-config"})
+    config.start_configuration_recorder(ConfigurationRecorderName="default")
+    if recorder.stopped:
+        config.stop_configuration_recorder(ConfigurationRecorderName="default")
 
 
 def create_identity_center(iam: Client, center: IdentityCenter) -> None:

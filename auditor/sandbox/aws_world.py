@@ -9,6 +9,8 @@ from auditor.sandbox.description import Truth, read
 from auditor.sandbox.part import SandboxError
 
 ACCOUNT_ID = "123456789012"  # moto's only account
+AWS = "aws"
+"""Stands for the key of volumes that AWS manages."""
 
 
 class CustomerKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -19,8 +21,20 @@ class CustomerKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     state: Literal["enabled", "disabled", "pending_deletion"] = "enabled"
 
 
+class KeyOfVolume(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A volume that is from now on under another key. EC2 does this to no volume: a demo world alone needs it."""
+
+    region: str
+    volume_id: str
+    kms_key_id: str
+
+
 class Volume(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An EBS volume. Encrypted without `key` means: by the account's AWS managed key (alias/aws/ebs)."""
+    """An EBS volume. Encrypted without `key` means: by the account's AWS managed key (alias/aws/ebs).
+
+    `earlier_key`: the key it was under when an earlier run looked at it, `aws` for the one that AWS manages. EC2
+    changes the key of no volume: this is what the company's claim says cannot happen.
+    """
 
     name: str
     region: str
@@ -29,6 +43,7 @@ class Volume(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     expected: dict[str, Truth]  # by check id
     state: Literal["available", "in-use"] = "available"  # in-use: the root volume of an instance
     key: str | None = None
+    earlier_key: str | None = None
 
 
 class DefaultEncryption(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -70,6 +85,7 @@ class IamUser(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     mfa: bool = False
     access_key: bool = False
     last_sign_in: str = ""  # RFC 3339; "": never
+    after_report: bool = False  # created when IAM had made its report already, which does not have this user
 
     @property
     def arn(self) -> str:
@@ -97,6 +113,15 @@ class SamlProvider(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return f"arn:aws:iam::{ACCOUNT_ID}:saml-provider/{self.name}"
 
 
+class Recorder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What AWS Config records in a region: `only` these types of resources, or everything."""
+
+    region: str
+    since: str  # RFC 3339
+    only: list[str] = []
+    stopped: bool = False
+
+
 class AwsWorld(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One AWS account, and the truth about it."""
 
@@ -111,6 +136,7 @@ class AwsWorld(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     users: list[IamUser] = []
     identity_center: IdentityCenter = IdentityCenter()
     saml_providers: list[SamlProvider] = []
+    recorders: list[Recorder] = []  # of AWS Config, at most one in a region
     expected_of_our_users: dict[str, Truth] = {}  # of the administrator and the auditor, by check id
 
 
@@ -125,13 +151,22 @@ def _check(world: AwsWorld, path: Path) -> None:
     """Raise SandboxError for what the types cannot say."""
     keys = {(key.region, key.name) for key in world.keys}
     items: list[Volume | Bucket] = [*world.volumes, *world.buckets]
+    for recorder in world.recorders:
+        if recorder.region not in world.enabled_regions:
+            raise SandboxError(f"{path}: AWS Config records in {recorder.region}, which is not an enabled region")
     for item in items:
-        key = item.key if isinstance(item, Volume) else item.encryption.key if item.encryption else None
         if item.region not in world.enabled_regions:
             raise SandboxError(f"{path}: {item.name} is in {item.region}, which is not an enabled region")
-        if key and (item.region, key) not in keys:
-            raise SandboxError(f"{path}: {item.name} names the key {key}, which {item.region} does not have")
+        for key in _named_keys(item):
+            if key and (item.region, key) not in keys:
+                raise SandboxError(f"{path}: {item.name} names the key {key}, which {item.region} does not have")
     names = [item.name for item in items] + [user.arn for user in world.users]
     for name in set(names):
         if names.count(name) > 1:
             raise SandboxError(f"{path}: there are two {name}")
+
+
+def _named_keys(item: Volume | Bucket) -> tuple[str | None, ...]:
+    if isinstance(item, Volume):
+        return item.key, None if item.earlier_key == AWS else item.earlier_key
+    return (item.encryption.key if item.encryption else None,)

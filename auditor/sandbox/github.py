@@ -1,6 +1,7 @@
 """GitHub's REST API as far as organizations go, on loopback: who may see what, paging, limits and refusals.
 
-After docs.github.com/rest, version 2026-03-10. Where GitHub's documents leave a refusal open, the comment says so.
+The GraphQL API is beside it, at /graphql. After docs.github.com/rest, version 2026-03-10. Where GitHub's documents
+leave a refusal open, the comment says so.
 """
 
 import json
@@ -14,7 +15,9 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
+from auditor.sandbox import github_graphql
 from auditor.sandbox.github_bodies import full_organization, simple_organization, simple_user
+from auditor.sandbox.github_graphql import Graphql, GraphqlRefusal
 from auditor.sandbox.github_world import GithubWorld, Organization, Person, Token, read_world
 from auditor.sandbox.http_server import HttpServer, reply
 from auditor.sandbox.part import Expected
@@ -62,11 +65,13 @@ class GithubSimulator:
         self.tokens = dict(tokens)
         self.calls: Counter[str] = Counter()  # by path, without the query
         self.used: Counter[int] = Counter()
+        self.points: Counter[int] = Counter()  # of the GraphQL API
         self.limit = world.limit
         self.reset_at = math.floor(utcnow().timestamp()) + 3600
         self.secondary: list[int | None] = []  # refusals to come: seconds of Retry-After, None where GitHub names none
         self.intervene: Callable[[Asking, Any], Any] = lambda _, body: body
-        self._server = HttpServer("github.com", self.answer)
+        self._graphql = Graphql(self._counted)
+        self._server = HttpServer("github.com", self.answer, methods=("GET", "POST"))
         self.url = self._server.url
 
     def stop(self) -> None:
@@ -77,13 +82,17 @@ class GithubSimulator:
         """Answer one request, in the order in which GitHub refuses."""
         parts = urllib.parse.urlsplit(handler.path)
         query = dict(urllib.parse.parse_qsl(parts.query))
+        sent = handler.rfile.read(int(handler.headers.get("Content-Length", 0)))
         self.calls[parts.path] += 1
         headers: dict[str, str] = {}
         try:
             token = self._authenticated(handler.headers)
             asking = Asking(token, parts.path, query)
-            headers = self._limited(token)
-            status, body = 200, self.intervene(asking, self._answer(asking))
+            if handler.command == "POST":
+                status, body = 200, self.intervene(asking, self._answer_query(asking, sent))
+            else:
+                headers = self._limited(token)
+                status, body = 200, self.intervene(asking, self._answer(asking))
             headers |= asking.headers
         except Refusal as refusal:
             status = refusal.status
@@ -109,22 +118,59 @@ class GithubSimulator:
 
     def _limited(self, token: Token) -> dict[str, str]:
         """Count one request; refuse it over the primary limit, or where a secondary one is to come."""
-        self.used[token.id] += 1
-        remaining = max(0, self.limit - self.used[token.id])
-        headers = {
-            "x-ratelimit-limit": str(self.limit),
-            "x-ratelimit-remaining": str(remaining),
-            "x-ratelimit-used": str(self.used[token.id]),
-            "x-ratelimit-reset": str(self.reset_at),
-            "x-ratelimit-resource": "core",
-        }
+        headers = self._counting(self.used, token, "core")
         if self.used[token.id] > self.limit:
             raise Refusal(403, f"API rate limit exceeded for user ID {token.id}.", headers)
+        self._refuse_for_a_while(headers)
+        return headers
+
+    def _counting(self, used: Counter[int], token: Token, resource: str) -> dict[str, str]:
+        """Count one request, and return what the headers say of the limit."""
+        used[token.id] += 1
+        return {
+            "x-ratelimit-limit": str(self.limit),
+            "x-ratelimit-remaining": str(max(0, self.limit - used[token.id])),
+            "x-ratelimit-used": str(used[token.id]),
+            "x-ratelimit-reset": str(self.reset_at),
+            "x-ratelimit-resource": resource,
+        }
+
+    def _refuse_for_a_while(self, headers: Mapping[str, str]) -> None:
         if self.secondary:
             seconds = self.secondary.pop(0)
             after = {} if seconds is None else {"retry-after": str(seconds)}
-            raise Refusal(403, "You have exceeded a secondary rate limit. Please wait a few minutes.", headers | after)
-        return headers
+            text = "You have exceeded a secondary rate limit. Please wait a few minutes."
+            raise Refusal(403, text, {**headers, **after})
+
+    def _answer_query(self, asking: Asking, sent: bytes) -> Any:
+        """Answer the GraphQL API, the only one to be posted to. Its primary limit is its own, and refuses with 200."""
+        if asking.path != "/graphql":
+            raise Refusal(404, "Not Found")
+        asking.headers |= self._counting(self.points, asking.token, "graphql")
+        if self.points[asking.token.id] > self.limit:
+            return github_graphql.limit_exceeded(asking.token.id)
+        self._refuse_for_a_while(asking.headers)
+        try:
+            body = json.loads(sent)
+        except ValueError:
+            raise Refusal(400, "Problems parsing JSON", asking.headers) from None
+        return self._graphql.answer(asking, body)
+
+    def _counted(self, asking: Asking, login: str) -> dict[str, Any]:
+        """Find an organization for the GraphQL API, which counts whom its REST API lists."""
+        try:
+            organization = self._organization(urllib.parse.quote(login, safe=""))
+            _single_sign_on(asking, organization)
+        except Refusal as refusal:
+            raise _as_error(refusal, login) from None
+
+        def members(*_: Any, **__: Any) -> dict[str, Any]:
+            if not asking.token.members_read:
+                raise GraphqlRefusal("FORBIDDEN", "Resource not accessible by personal access token")
+            return {"totalCount": len(_seen(asking, organization))}
+
+        number = organization.id
+        return {"id": f"O_{number}", "databaseId": number, "login": organization.login, "membersWithRole": members}
 
     def _answer(self, asking: Asking) -> Any:
         if match := _MEMBERSHIP.fullmatch(asking.path):
@@ -179,12 +225,9 @@ class GithubSimulator:
     def _members(self, asking: Asking, organization: Organization) -> list[dict[str, Any]]:
         """Owners see everybody and may filter; members see everybody; strangers those who want to be seen."""
         wanted = _filter(asking, organization)
-        caller = organization.person(asking.token.login)
-        seen = [one for one in organization.members if one.state == "active" and one.role != "billing_manager"]
-        if caller is None or caller.state != "active":
-            seen = [one for one in seen if one.public]
         role = asking.query.get("role", "all")
-        return [simple_user(self.url, one.login, one.id) for one in seen if wanted(one) and role in ("all", one.role)]
+        seen = [one for one in _seen(asking, organization) if wanted(one) and role in ("all", one.role)]
+        return [simple_user(self.url, one.login, one.id) for one in seen]
 
     def _outside(self, asking: Asking, organization: Organization) -> list[dict[str, Any]]:
         """Outside collaborators; the documents do not say how others than owners are refused without a filter."""
@@ -234,6 +277,22 @@ class GithubSimulator:
         if links:
             asking.headers["Link"] = ", ".join(links)
         return items[(page - 1) * size : page * size]
+
+
+def _seen(asking: Asking, organization: Organization) -> list[Person]:
+    """Return the members whom the account may see."""
+    caller = organization.person(asking.token.login)
+    seen = [one for one in organization.members if one.state == "active" and one.role != "billing_manager"]
+    if caller is None or caller.state != "active":
+        seen = [one for one in seen if one.public]
+    return seen
+
+
+def _as_error(refusal: Refusal, login: str) -> GraphqlRefusal:
+    """Return a refusal in the words of the GraphQL API."""
+    if "X-GitHub-SSO" in refusal.headers:
+        return GraphqlRefusal("FORBIDDEN", refusal.message, {"saml_failure": True})
+    return GraphqlRefusal("NOT_FOUND", f"Could not resolve to an Organization with the login of '{login}'.")
 
 
 def _is_owner(asking: Asking, organization: Organization) -> bool:

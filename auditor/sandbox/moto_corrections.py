@@ -1,8 +1,9 @@
 """What moto 5.2.5 gets wrong in the calls that the AWS checks make, corrected in process.
 
 Only errors that meet ec2 DescribeRegions and DescribeVolumes, kms DescribeKey, sts GetCallerIdentity, s3 ListBuckets
-and GetBucket{LifecycleConfiguration, Versioning, Encryption, Tagging}, iam {Generate, Get}CredentialReport, ListRoles
-and ListSAMLProviders are here (those of S3 in moto_s3_corrections, those of IAM in moto_iam_corrections).
+and GetBucket{LifecycleConfiguration, Versioning, Encryption, Tagging}, iam {Generate, Get}CredentialReport,
+GetAccountSummary and List{Users, Roles, SAMLProviders}, config DescribeConfigurationRecorder{s, Status} and
+ListDiscoveredResources are here (those of S3, IAM and Config in modules of their own, moto_*_corrections).
 Each correction is one function whose docstring says what moto does, what AWS does, and where that is written:
 botocore's service model and its documentation, unless said. tests/test_sandbox_aws.py has a probe for each, and runs
 every probe against moto as it comes too: a correction that is no longer needed fails there.
@@ -27,7 +28,7 @@ from moto.kms.responses import KmsResponse
 from moto.kms.utils import RESERVED_ALIASES
 from werkzeug.exceptions import HTTPException
 
-from auditor.sandbox import moto_iam_corrections, moto_s3_corrections
+from auditor.sandbox import moto_config_corrections, moto_iam_corrections, moto_s3_corrections
 from auditor.sandbox.moto_replacement import replaces
 
 ENABLED_REGIONS: list[str] = []
@@ -156,9 +157,9 @@ def kms_answers_are_json() -> None:
 
 
 def denials_are_worded_by_their_service() -> None:
-    """Moto says AccessDenied in XML for all; EC2 says UnauthorizedOperation, KMS AccessDeniedException, 400, in JSON.
+    """Moto says AccessDenied in XML for all; EC2 says UnauthorizedOperation, KMS and Config a 400 in JSON.
 
-    Written in the EC2 API Reference ("Error codes") and the KMS API Reference ("Common errors").
+    Written in the EC2 API Reference ("Error codes"), and as "Common errors" (AccessDeniedException) in the other two.
     """
     deny = IAMRequest._raise_access_denied  # noqa: SLF001 - moto has no public place for it
     answer = EC2Response.call_action
@@ -171,7 +172,7 @@ def denials_are_worded_by_their_service() -> None:
             error = f"<Error><Code>UnauthorizedOperation</Code><Message>{escape(message)}</Message></Error>"
             body = f"<Response><Errors>{error}</Errors><RequestID>{uuid.uuid4()}</RequestID></Response>"
             raise Denied(403, f'<?xml version="1.0" encoding="UTF-8"?>\n{body}')
-        if self._service == "kms":
+        if self._service in ("kms", "config"):
             raise Denied(400, json.dumps({"__type": "AccessDeniedException", "Message": who_and_what}))
         deny(self)
 
@@ -192,6 +193,7 @@ CORRECTIONS: tuple[Callable[[], None], ...] = (
     denials_are_worded_by_their_service,
     *moto_s3_corrections.CORRECTIONS,
     *moto_iam_corrections.CORRECTIONS,
+    *moto_config_corrections.CORRECTIONS,
 )
 
 

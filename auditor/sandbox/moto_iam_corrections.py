@@ -11,7 +11,7 @@ from typing import Any
 
 from moto.core.responses import ActionResult
 from moto.iam.exceptions import ReportNotPresentException
-from moto.iam.models import IAMBackend, User
+from moto.iam.models import AccountSummary, IAMBackend, User
 from moto.iam.responses import IamResponse
 
 from auditor.sandbox.moto_replacement import replaces
@@ -122,8 +122,45 @@ def _written(moment: dt.datetime) -> str:
     return f"{moment:%Y-%m-%dT%H:%M:%SZ}"
 
 
+def account_summaries_know_root() -> None:
+    """Moto's summary always says that root has neither MFA nor access keys; IAM's says what is (GetAccountSummary)."""
+    summary: Any = AccountSummary.summary_map
+    read = summary.fget
+
+    def summary_map(self: AccountSummary) -> dict[str, Any]:
+        keys = [ROOT.get("access_key_1_active"), ROOT.get("access_key_2_active")]
+        return {
+            **read(self),
+            "AccountMFAEnabled": int(ROOT.get("mfa_active") == "true"),
+            "AccountAccessKeysPresent": int("true" in keys),
+        }
+
+    AccountSummary.summary_map = property(summary_map)  # type: ignore[assignment,method-assign]
+
+
+def list_users_pages() -> None:
+    """Moto ignores MaxItems and Marker (facts A5.8); IAM pages by them, 100 users at a time unless said."""
+
+    @replaces(IamResponse, "list_users")
+    def list_users(self: IamResponse) -> ActionResult:
+        prefix, marker = self._get_param("PathPrefix"), self._get_param("Marker")
+        users = list(self.backend.list_users(prefix, None, None))
+        first = int(bytes.fromhex(marker)) if marker else 0
+        last = first + int(self._get_param("MaxItems") or 100)
+        more = last < len(users)
+        return ActionResult(
+            {
+                "Users": users[first:last],
+                "IsTruncated": more,
+                **({"Marker": str(last).encode().hex()} if more else {}),
+            }
+        )
+
+
 CORRECTIONS: tuple[Callable[[], None], ...] = (
     credential_reports_are_kept,
     credential_reports_begin_with_root,
     credential_reports_are_in_the_words_of_iam,
+    account_summaries_know_root,
+    list_users_pages,
 )

@@ -1,7 +1,8 @@
 """What each part of a demo world gives: targets to audit, the environment they need, and the truth about them."""
 
 from collections.abc import Mapping
-from typing import Literal, Protocol
+from contextlib import AbstractContextManager
+from typing import Literal, Protocol, runtime_checkable
 
 import msgspec
 
@@ -25,6 +26,15 @@ class Part(Protocol):
 
     def stop(self) -> None:
         """End every server of this part and remove its files. A second call does nothing."""
+
+
+@runtime_checkable
+class Changed(Protocol):
+    """A part that was otherwise when an earlier run looked at it."""
+
+    def as_it_was(self) -> AbstractContextManager[None]:
+        """Put everything back to what it was then, for as long as the context lasts."""
+        ...
 
 
 class SandboxError(Exception):

@@ -1,4 +1,4 @@
-"""GitHub organizations, asked through the REST API.
+"""GitHub organizations, asked through the REST API; what that does not count, through the GraphQL API.
 
 A list is a bare array on the wire; it is kept as `{"items": [...]}`, a page to a line. GitHub shows other things to
 other people, and says so with 200: so who asks comes first (`membership`), and a check that needs an owner reads it.
@@ -13,13 +13,25 @@ import time
 import urllib.parse
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
+from functools import partial
 from typing import Annotated, Any
 
 import msgspec
 
 from auditor.answers import Answer
 from auditor.model import JSON
-from auditor.questions import Allowance, Opening, Operation, Reply, SecretRef, SourceFailure, SourceType, Trouble
+from auditor.questions import (
+    Allowance,
+    Identified,
+    Opening,
+    Operation,
+    Reply,
+    SecretRef,
+    SourceFailure,
+    SourceType,
+    Trouble,
+)
+from auditor.sources import github_graphql
 from auditor.sources.clock import utcnow
 from auditor.sources.github_grants import write_token
 from auditor.sources.github_operations import OPERATIONS, GithubOperation
@@ -74,6 +86,7 @@ class GithubConnection:
 
     def __init__(self, target: GithubTarget, opening: Opening, *, sleep: Callable[[float], None] = time.sleep) -> None:
         self._organization = target.organization
+        self._graphql = github_graphql.endpoint(target.base_url)
         self._https = Https(
             target.base_url,
             credential=in_header(lambda: opening.secret(target.token)),
@@ -92,6 +105,10 @@ class GithubConnection:
         for name, value in params.items():
             if value not in operation.choices.get(name, ()):
                 raise ValueError(f"{operation.name} does not know {name}={value}")
+        if operation.query:
+            body = {"query": operation.query, "variables": {"login": self._organization}}
+            yield self._https.ask(self._graphql, partial(_read, operation), method="POST", body=body).reply
+            return
         path = operation.path.format(organization=urllib.parse.quote(self._organization, safe=""))
         query = {**params, "per_page": PER_PAGE} if operation.items else params
         url: str | None = self._https.url(path, query)
@@ -129,6 +146,8 @@ def _read(operation: GithubOperation, received: Received) -> JSON:
         raise _refusal(operation, received)
     if "x-github-sso" in received.headers:  # partial-results: 200, and what SSO guards is left out
         raise _sso()
+    if operation.query:
+        github_graphql.refuse_errors(operation, received)
     return read_json(received, operation.shape)
 
 
@@ -155,9 +174,11 @@ def seconds_to_wait(received: Received, attempt: int) -> float | None:
     """Return how long GitHub asks to wait before the next try; None where this was no rate limit.
 
     Primary limit: nothing remains, until the epoch second `x-ratelimit-reset`. Secondary: `retry-after` seconds, or
-    else a minute at least, and longer each time ("Rate limits for the REST API", docs.github.com).
+    else a minute at least, and longer each time ("Rate limits for the REST API", docs.github.com). The GraphQL API
+    says either with 200 as well.
     """
-    if received.status not in (FORBIDDEN, TOO_MANY):
+    is_limit = received.status == OK and github_graphql.is_limited(received)
+    if received.status not in (FORBIDDEN, TOO_MANY) and not is_limit:
         return None
     after = received.headers.get("retry-after", "")
     if _is_count(after):
@@ -166,13 +187,18 @@ def seconds_to_wait(received: Received, attempt: int) -> float | None:
     if received.headers.get("x-ratelimit-remaining") == "0" and _is_count(reset):
         now = received.server_time or utcnow()  # GitHub's own clock, where it says the time
         return max(1.0, int(reset) - now.timestamp() + 1)
-    if received.status == TOO_MANY or "secondary rate limit" in stated_message(received).lower():
+    if is_limit or received.status == TOO_MANY or "secondary rate limit" in stated_message(received).lower():
         return float(SECONDARY_SECONDS * 2 ** (attempt - 1))
     return None
 
 
 def allowance(received: Received) -> Allowance | None:
-    """Return what the primary rate limit leaves ("Rate limits for the REST API"); None where GitHub does not say."""
+    """Return what the primary rate limit leaves ("Rate limits for the REST API"); None where GitHub does not say.
+
+    The GraphQL API has a limit of its own, which is never near: one question a task goes there.
+    """
+    if received.headers.get("x-ratelimit-resource", "core") != "core":
+        return None
     figures = [received.headers.get(f"x-ratelimit-{name}", "") for name in ("remaining", "limit", "reset")]
     if not all(map(_is_count, figures)):
         return None
@@ -193,6 +219,15 @@ def declare(target: GithubTarget) -> dict[str, JSON]:
     return {"organization": target.organization, "base_url": target.base_url}
 
 
+def identified(declared: Answer, identity: Answer) -> Identified:
+    """Say which organization answered, and as whom it was asked (REST, "Get an organization membership")."""
+    return Identified(
+        system=f"GitHub at {declared.get('/base_url', str)}",
+        account=f"organization {identity.get('/organization/login', str)} (id {identity.get('/organization/id', int)})",
+        asker=f"{identity.get('/user/login', str)} (id {identity.get('/user/id', int)}), {identity.get('/role', str)}",
+    )
+
+
 def contradiction(declared: Answer, identity: Answer) -> str | None:
     """Say which other organization answered; None where it is the declared one. Logins know no case."""
     expected, actual = declared.get("/organization", str), identity.get("/organization/login", str)
@@ -207,9 +242,11 @@ SOURCE = SourceType(
     operations=OPERATIONS,
     declare=declare,
     open=lambda target, opening: closing(GithubConnection(target, opening)),
+    where=("/base_url",),
     identity="membership",
+    identified=identified,
     contradiction=contradiction,
-    denied=("403", "404", "422"),
+    denied=("403", "404", "422", *github_graphql.DENIED),
     troubles={Trouble.DENIED: ("sso",)},
     grants={"github": write_token},
     parallel_questions=1,  # "make requests serially" ("Best practices for using the REST API")

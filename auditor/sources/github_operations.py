@@ -1,14 +1,14 @@
 """The questions GitHub may be asked, and what each answer must hold.
 
 Permissions: docs.github.com/rest, "Permissions required for fine-grained personal access tokens", and "Scopes for OAuth
-apps" for classic ones.
+apps" for classic ones; docs.github.com/graphql, "Organization" (`membersWithRole`) for the one that counts.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -26,6 +26,31 @@ class _Organization(_Account):
     """What is read of an organization; GitHub leaves the flag out, or null, for those who may not see it."""
 
     two_factor_requirement_enabled: bool | msgspec.UnsetType | None = msgspec.UNSET
+
+
+class _Connection(msgspec.Struct):
+    """A list of the GraphQL API, of which only the length is asked for (`OrganizationMemberConnection`)."""
+
+    totalCount: Annotated[int, msgspec.Meta(ge=0)]  # noqa: N815 - its name there
+
+
+class _Counted(msgspec.Struct):
+    """An organization of the GraphQL API, as far as `MEMBERS_COUNT` asks."""
+
+    login: str
+    membersWithRole: _Connection  # noqa: N815 - as above
+
+
+class _CountedData(msgspec.Struct):
+    """What `MEMBERS_COUNT` asks for; GitHub answers null for an organization that it does not show."""
+
+    organization: _Counted
+
+
+class _MembersCount(msgspec.Struct):
+    """The answer to `MEMBERS_COUNT`."""
+
+    data: _CountedData
 
 
 class _Membership(msgspec.Struct):
@@ -48,15 +73,19 @@ class _Invitation(msgspec.Struct):
 
 NEEDED = "fine-grained token: Members: read; classic token: read:org"
 OWNER = f"{NEEDED}; of an owner of the organization"
+MEMBERS_COUNT = "query ($login: String!) { organization(login: $login) { login membersWithRole { totalCount } } }"
 
 
 class GithubOperation(Operation, frozen=True, kw_only=True):
     """A question: its path, the msgspec type its answer must have, and the values each parameter may take.
 
+    One to the GraphQL API has a `query` of the variable `$login`, the organization's, instead of a path.
+
     `members_read` is the permission of a fine-grained token, where GitHub lists one; `scope` that of a classic one.
     """
 
-    path: str
+    path: str = ""
+    query: str = ""
     shape: Any
     choices: Mapping[str, tuple[str, ...]] = MappingProxyType({})
     members_read: bool = True
@@ -91,6 +120,14 @@ _ROWS = (
         path="/orgs/{organization}/members",
         shape=list[_Account],
         choices=_FILTER,
+    ),
+    GithubOperation(
+        name="members_count",
+        summary="How many members there are, as the GraphQL API counts them.",
+        permission=OWNER,
+        like="membership",
+        query=MEMBERS_COUNT,
+        shape=_MembersCount,
     ),
     GithubOperation(
         name="outside_collaborators",

@@ -20,10 +20,21 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from auditor.answers import Answer
+from auditor.answers import Answer, pointer_join
 from auditor.conversion import convert
 from auditor.model import JSON
-from auditor.questions import Allowance, Failure, Need, Opening, Operation, Reply, SecretRef, SourceFailure, SourceType
+from auditor.questions import (
+    Allowance,
+    Failure,
+    Identified,
+    Need,
+    Opening,
+    Operation,
+    Reply,
+    SecretRef,
+    SourceFailure,
+    SourceType,
+)
 from auditor.sources.clock import utcnow
 from auditor.sources.http import Https, Received, check_base_url, describe_status, in_header, read_json, refuse
 
@@ -231,21 +242,22 @@ class HerokuConnection:
     def _page(self, operation: HerokuOperation, url: str, wanted: str, seen: set[str]) -> tuple[Reply, str | None]:
         """Return one page, and the range of the next; `seen` are those that were asked for."""
         following: list[str] = []
-        secrets: list[str] = []
+        dropped: list[str] = []
 
         def read(received: Received) -> JSON:
             body = _read(operation, received)
             if not operation.items:
                 return body
             following.extend(_next_range(received, seen))
-            secrets.extend(item.pop(operation.dropped) for item in body if operation.dropped in item)
+            for index, item in enumerate(body):
+                if operation.dropped in item:
+                    del item[operation.dropped]
+                    dropped.append(pointer_join("/items", index, operation.dropped))
             return {"items": body}
 
         version = "3." + operation.variant if operation.variant else "3"
         headers = {"Accept": f"application/vnd.heroku+json; version={version}"} | ({"Range": wanted} if wanted else {})
-        reply = self._https.ask(url, read, headers=headers).reply
-        if secrets:
-            reply = msgspec.structs.replace(reply, raw_sha256="")
+        reply = msgspec.structs.replace(self._https.ask(url, read, headers=headers).reply, dropped=tuple(dropped))
         return (msgspec.structs.replace(reply, last=False), following[0]) if following else (reply, None)
 
 
@@ -325,6 +337,16 @@ def declare(target: HerokuTarget) -> dict[str, JSON]:
     return {"team": target.team, **above, "base_url": target.base_url}
 
 
+def identified(declared: Answer, identity: Answer) -> Identified:
+    """Say which team answered; Heroku names the asker's role in it only (Platform API, "Team")."""
+    role = identity.get("", dict).get("role")  # null, or not there, for somebody who is not in the team
+    return Identified(
+        system=f"Heroku at {declared.get('/base_url', str)}",
+        account=f"team {identity.get('/name', str)} (id {identity.get('/id', str)})",
+        asker=f"an account with {f'the role {role}' if role else 'no role'} in the team; Heroku does not name it here",
+    )
+
+
 def contradiction(declared: Answer, identity: Answer) -> str | None:
     """Say which other team answered; None where it is the declared one."""
     expected, actual = declared.get("/team", str), identity.get("/name", str)
@@ -364,7 +386,9 @@ SOURCE = SourceType(
     operations=OPERATIONS,
     declare=declare,
     open=lambda target, opening: closing(HerokuConnection(target, opening)),
+    where=("/base_url",),
     identity="team",
+    identified=identified,
     contradiction=contradiction,
     parallel_questions=1,  # one pool of questions for the whole account
     denied=("403", "404", "two_factor"),

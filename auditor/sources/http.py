@@ -162,8 +162,11 @@ class Https:
         headers: Mapping[str, str] = _NOTHING,
         body: JSON = None,
     ) -> Asked:
-        """Ask one URL, with a JSON body where there is one; try again as long as patience and budget last."""
-        sent = msgspec.json.encode(body) if body is not None else None
+        """Ask one URL, with a body where there is one (JSON, or octets as they are, whose type is then in `headers`).
+
+        Tries again as long as patience and budget last.
+        """
+        sent = body if body is None or isinstance(body, bytes) else msgspec.json.encode(body)
         content = {} if sent is None else {"Content-Type": "application/json"}
         started = utcnow()
         attempts: list[Attempt] = []

@@ -10,8 +10,8 @@ import msgspec
 import pytest
 
 from auditor.answers import Answer, Listing, Record, Reference, pointer_tokens
-from auditor.checking import Check
-from auditor.model import JSON, Unreadable
+from auditor.checking import Check, Reconciled, Source, Subject
+from auditor.model import JSON, Unproven, Unreadable
 
 Question = tuple[str, tuple[tuple[str, Any], ...]]
 
@@ -21,7 +21,13 @@ ABSENT = Answer.literal(status="absent")
 
 def question(operation: str, /, **params: Any) -> Question:
     """Name one question."""
-    return operation, tuple(sorted(params.items()))
+    return operation, tuple(sorted((name, _frozen(value)) for name, value in params.items()))
+
+
+def _frozen(value: Any) -> Any:
+    if isinstance(value, dict):
+        return tuple(sorted((name, _frozen(member)) for name, member in value.items()))
+    return tuple(map(_frozen, value)) if isinstance(value, list) else value
 
 
 def params(check: Check, **given: JSON) -> Any:
@@ -30,12 +36,21 @@ def params(check: Check, **given: JSON) -> Any:
 
 
 class InMemory:
-    """A `Source` over a table of answers. Asking what is not in the table is a mistake of the test, or of the check."""
+    """A `Source` over a table of answers. Asking what is not in the table is a mistake of the test, or of the check.
+
+    `otherwise` answers what is not in the table where that is none: what is asked follows from damaged answers.
+    """
 
     def __init__(
-        self, answers: Mapping[Question, Answer | Listing], *, target: Answer = DENIED, shard: str = "main"
+        self,
+        answers: Mapping[Question, Answer | Listing],
+        *,
+        target: Answer = DENIED,
+        shard: str = "main",
+        otherwise: Answer | None = None,
     ) -> None:
         self._answers = answers
+        self._otherwise = otherwise
         self.target = target
         self.shard = shard
         self.asked: list[Question] = []
@@ -53,6 +68,8 @@ class InMemory:
     def listing(self, operation: str, /, **params: Any) -> Listing:
         """Answer one question with all its pages."""
         answer = self._answer(operation, params)
+        if answer is self._otherwise is not None:
+            return paged(None)
         assert isinstance(answer, Listing), f"{operation} is asked as a listing, and written as one answer"
         return answer
 
@@ -63,8 +80,27 @@ class InMemory:
     def _answer(self, operation: str, params: Mapping[str, Any]) -> Answer | Listing:
         asked = question(operation, **params)
         self.asked.append(asked)
+        if self._otherwise is not None and asked not in self._answers:
+            return self._otherwise
         assert asked in self._answers, f"nobody wrote an answer to {asked}"
         return self._answers[asked]
+
+
+def subjects_of(check: Check, params: Any, *sources: Source) -> Iterator[Subject]:
+    """Collect the subjects of a check, without what was counted twice."""
+    return (found for found in check.collect(params, *sources) if isinstance(found, Subject))
+
+
+def reconciled_by(check: Check, params: Any, *sources: Source) -> list[Reconciled]:
+    """Collect what a check counted twice."""
+    return [found for found in check.collect(params, *sources) if isinstance(found, Reconciled)]
+
+
+def require_agreement(found: Reconciled) -> None:
+    """Raise, as the engine makes an error, where the two counts differ or cannot be read."""
+    counted = found.count()
+    if counted is not None and abs(found.listed - counted) > found.allowed:
+        raise Unproven(f"{found.what}: {found.listed} listed, {counted} counted")
 
 
 def paged(*pages: list[JSON] | None) -> Listing:

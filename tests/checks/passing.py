@@ -7,8 +7,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from auditor.answers import Answer, Listing, Record
-from auditor.checking import Check, Subject
+from auditor.checking import Check, Reconciled, Subject
 from auditor.checks import (
+    aws_config_volumes,
+    aws_ebs_key_stability,
     aws_ebs_volume_encryption,
     aws_iam_mfa,
     aws_s3_encryption,
@@ -22,8 +24,9 @@ from auditor.checks import (
     postgres_tls,
 )
 from auditor.model import JSON
-from tests.checks.asking import InMemory, Question, params, question
-from tests.checks.iam_report import ACCOUNT, account, root, user
+from tests.checks.asking import InMemory, Question, params, question, require_agreement
+from tests.checks.earlier_runs import RUN, earlier, seen
+from tests.checks.iam_report import ACCOUNT, account, root, user, user_arn
 from tests.checks.lifecycle import EVER, NEVER, abort, expire, expire_older, filtered, rule
 from tests.checks.password_groups import ACCEPT, ARGON2, group, pbkdf2, summary
 from tests.checks.token_answers import MINTED, minted, number, presented, token
@@ -54,7 +57,9 @@ class System(NamedTuple):
     def records(self) -> dict[Question, Record]:
         """What is kept of it: each answer on a line of its own, listings as one page."""
         return {
-            asked: Record("system", line, asked[0], "ok", {"Items": body} if isinstance(body, list) else body)
+            asked: Record(
+                "system", line, asked[0], "ok", {"Items": body} if isinstance(body, list) else body, dated=NOW
+            )
             for line, (asked, body) in enumerate(self.bodies.items(), 1)
         }
 
@@ -67,8 +72,16 @@ class System(NamedTuple):
             if asked != TARGET
         }
         declared = Answer(records.get(TARGET, Record("system", 0, "target", "error")))
-        for subject in self.check.collect(params(self.check, **self.given), InMemory(answers, target=declared)):
-            yield subject.judged(NOW, [])
+        not_asked = Answer(Record("system", 0, "", "error", reason="not asked")) if changed else None
+        sources = [InMemory(answers, target=declared, otherwise=not_asked) for _ in self.check.sources]
+        counts = []
+        for found in self.check.collect(params(self.check, **self.given), *sources):
+            if isinstance(found, Reconciled):
+                counts.append(found)
+            else:
+                yield found.judged(NOW, [])
+        for count in counts:
+            require_agreement(count)
 
 
 def _listing(record: Record) -> Listing:
@@ -80,6 +93,8 @@ VOLUMES = [
     {"VolumeId": "vol-1", "Encrypted": True, "KmsKeyId": "key-1", "Tags": [{"Key": "Name", "Value": "database"}]},
     {"VolumeId": "vol-2", "Encrypted": True, "KmsKeyId": "key-2", "State": "available"},
 ]
+RECORDER = {"name": "default", "recordingGroup": {"allSupported": True}}
+RECORDING = {"name": "default", "recording": True, "lastStatus": "Success", "lastStartTime": "2025-03-03T10:00:00Z"}
 BUCKETS = [{"Name": "a", "BucketRegion": "eu-central-1"}, {"Name": "b", "BucketRegion": "us-east-1"}]
 A, B = ({"Bucket": bucket["Name"], "BucketRegion": bucket["BucketRegion"]} for bucket in BUCKETS)
 TAGS = {"TagSet": [{"Key": "team", "Value": "x"}, {"Key": "data", "Value": "export"}]}
@@ -120,6 +135,7 @@ GITHUB = {
     TARGET: {"organization": "explo"},
     question("organization"): FLAG,
     question("membership"): OWNER,
+    question("members_count"): {"data": {"organization": {"login": "explo", "membersWithRole": {"totalCount": 2}}}},
     **accounts("members", ADA, BAO),
     **accounts("outside_collaborators", ELSE),
     question("invitations"): [],
@@ -138,15 +154,16 @@ HEROKU = {
 HEROKU_ENTERPRISE = {
     **{asked: body for asked, body in HEROKU.items() if asked != question("invitations")},
     TARGET: {"team": "explo", "enterprise_account": "acme"},
-    question("team"): TEAM | {"type": "enterprise"},
+    question("team"): TEAM | {"type": "enterprise", "enterprise_account": {"id": "e", "name": "acme"}},
     question("enterprise_account"): {"id": "e", "name": "acme", "permissions": ["view"]},
     question("enterprise_members"): [
         {
-            "id": "m1",
-            "user": {"id": "u1", "email": "ada@explo.co"},
+            "id": number,
+            "user": {"id": "u1", "email": email},
             "two_factor_authentication": True,
             "identity_provider": None,
         }
+        for number, email in (("m1", "ada@explo.co"), ("m2", "bao@explo.co"))
     ],
 }
 DB, PROXY = {"host": "db", "port": 5432}, {"host": "proxy", "port": 6432}
@@ -166,15 +183,44 @@ def _door(where: Mapping[str, Any], session: JSON, *newer: JSON) -> dict[Questio
     }
 
 
+VOLUMES_AND_KEYS: dict[Question, JSON] = {
+    question("ec2.describe_volumes"): VOLUMES,
+    question("kms.describe_key", KeyId="key-1"): KEY,
+    question("kms.describe_key", KeyId="key-2"): KEY,
+}
 SYSTEMS = [
     System(
         "volumes",
         aws_ebs_volume_encryption.CHECK,
         {"key_manager": "AWS"},
+        VOLUMES_AND_KEYS | {question(aws_config_volumes.RECORDERS): {"ConfigurationRecorders": []}},
+    ),
+    System(
+        "volumes that AWS Config records",
+        aws_ebs_volume_encryption.CHECK,
+        {"key_manager": "AWS"},
+        VOLUMES_AND_KEYS
+        | {
+            question(aws_config_volumes.RECORDERS): {"ConfigurationRecorders": [RECORDER]},
+            question(aws_config_volumes.STATUS): {"ConfigurationRecordersStatus": [RECORDING]},
+            question(aws_config_volumes.KNOWN, resourceType="AWS::EC2::Volume"): [
+                {"resourceId": volume["VolumeId"]} for volume in VOLUMES
+            ],
+        },
+    ),
+    System(
+        "keys of volumes",
+        aws_ebs_key_stability.CHECK,
+        {},
         {
+            TARGET: {"account_id": ACCOUNT},
             question("ec2.describe_volumes"): VOLUMES,
-            question("kms.describe_key", KeyId="key-1"): KEY,
-            question("kms.describe_key", KeyId="key-2"): KEY,
+            question(aws_config_volumes.RECORDERS): {"ConfigurationRecorders": []},
+            earlier("vol-1", "vol-2"): {
+                "runs": [{"run": RUN, "sequence": 1, "manifest_sha256": "5e" * 32, "signed_by": ""}],
+                "unread": {"answers": 0, "items": 1},
+                "resources": {"vol-1": [seen("key-1")], "vol-2": [seen("key-2", runs=3)]},
+            },
         },
     ),
     System(
@@ -184,6 +230,24 @@ SYSTEMS = [
         {
             TARGET: {"account_id": ACCOUNT},
             question("iam.get_credential_report"): account(root(), user("ada"), user("bao")),
+            question("iam.get_account_summary"): {"SummaryMap": {"Users": 2, "AccountMFAEnabled": 1}},
+            question("iam.list_roles", PathPrefix=aws_iam_mfa.PATH): [],
+            question("iam.list_saml_providers"): [],
+        },
+    ),
+    System(
+        "MFA of AWS users, one of them younger than the report",
+        aws_iam_mfa.CHECK,
+        {},
+        {
+            TARGET: {"account_id": ACCOUNT},
+            question("iam.get_credential_report"): account(root(), user("ada"), user("gone")),
+            question("iam.get_account_summary"): {"SummaryMap": {"Users": 3, "AccountMFAEnabled": 1}},
+            question("iam.list_users"): [
+                {"Arn": user_arn("ada"), "CreateDate": "2024-05-02T09:00:00+00:00"},
+                {"Arn": user_arn("new"), "CreateDate": "2026-11-23T09:00:00+00:00"},
+                {"Arn": user_arn("newer"), "CreateDate": "2026-11-23T11:00:00+00:00"},
+            ],
             question("iam.list_roles", PathPrefix=aws_iam_mfa.PATH): [],
             question("iam.list_saml_providers"): [],
         },

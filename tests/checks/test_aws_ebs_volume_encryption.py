@@ -11,7 +11,7 @@ from auditor.answers import Answer
 from auditor.checking import Subject
 from auditor.checks.aws_ebs_volume_encryption import CHECK
 from auditor.model import Citation, Resource, Unproven, Unreadable, Verdict, failed, passed
-from tests.checks.asking import ABSENT, DENIED, InMemory, paged, params, put, question, unreadable
+from tests.checks.asking import ABSENT, DENIED, InMemory, paged, params, put, question, subjects_of, unreadable
 
 KEY_ID = "arn:aws:kms:eu-central-1:123456789012:key/1"
 VOLUME: dict[str, Any] = {"VolumeId": "vol-1", "Encrypted": True, "KmsKeyId": KEY_ID, "State": "in-use"}
@@ -108,8 +108,12 @@ def test_without_parameters_any_manager_will_do() -> None:
     assert params(CHECK) == params(CHECK, key_manager="any")
 
 
+RECORDERS = question("config.describe_configuration_recorders")
+OFF = {RECORDERS: Answer.literal({"ConfigurationRecorders": []})}
+
+
 def collected(source: InMemory) -> list[Subject]:
-    return list(CHECK.collect(params(CHECK), source))
+    return list(subjects_of(CHECK, params(CHECK), source))
 
 
 def test_every_volume_of_every_page_is_a_subject_with_its_key() -> None:
@@ -123,6 +127,7 @@ def test_every_volume_of_every_page_is_a_subject_with_its_key() -> None:
         {
             question("ec2.describe_volumes"): paged(volumes[:1], [], volumes[1:]),
             asked_key: Answer.literal(KEY),
+            **OFF,
         },
         shard="eu-central-1",
     )
@@ -133,29 +138,29 @@ def test_every_volume_of_every_page_is_a_subject_with_its_key() -> None:
         Resource("aws.ec2.volume", "vol-3", "", "eu-central-1"),
     ]
     assert [subject.key is None for subject in subjects] == [False, True, False]
-    assert source.asked == [question("ec2.describe_volumes"), asked_key, asked_key]
+    assert source.asked == [question("ec2.describe_volumes"), asked_key, asked_key, RECORDERS]
 
 
 def test_a_region_without_volumes_has_no_subjects_and_asks_for_no_key() -> None:
-    source = InMemory({question("ec2.describe_volumes"): paged([])})
+    source = InMemory({question("ec2.describe_volumes"): paged([]), **OFF})
     assert collected(source) == []
-    assert source.asked == [question("ec2.describe_volumes")]
+    assert source.asked == [question("ec2.describe_volumes"), RECORDERS]
 
 
 @pytest.mark.parametrize("wrong", [None, 7, ["a"]])
 def test_a_key_that_is_named_unreadably_is_an_error_of_that_volume_only(wrong: Any) -> None:
     volumes = [put(VOLUME, "/KmsKeyId", wrong), PLAIN]
-    source = InMemory({question("ec2.describe_volumes"): paged(volumes)})
+    source = InMemory({question("ec2.describe_volumes"): paged(volumes), **OFF})
     first, second = collected(source)
     with pytest.raises(Unreadable, match=r"not asked: .*KmsKeyId"):
         CHECK.evaluate(first, params(CHECK))
     assert CHECK.evaluate(second, params(CHECK)) == failed("is not encrypted")
-    assert source.asked == [question("ec2.describe_volumes")]
+    assert source.asked == [question("ec2.describe_volumes"), RECORDERS]
 
 
 def test_a_page_that_cannot_be_read_ends_the_population_after_what_was_read() -> None:
     source = InMemory({question("ec2.describe_volumes"): paged([PLAIN], None, [PLAIN])})
-    subjects = CHECK.collect(params(CHECK), source)
+    subjects = subjects_of(CHECK, params(CHECK), source)
     assert next(subjects).resource.id == "vol-2"
     with pytest.raises(Unreadable, match="cut off"):
         next(subjects)

@@ -11,7 +11,7 @@ from auditor.answers import Answer, Listing
 from auditor.checking import Subject
 from auditor.checks.aws_iam_mfa import CHECK, PATH
 from auditor.model import JSON, Outcome, Unproven, Verdict
-from tests.checks.asking import DENIED, InMemory, Question, drop, paged, params, put, question, unreadable
+from tests.checks.asking import DENIED, InMemory, Question, drop, paged, params, put, question, subjects_of, unreadable
 from tests.checks.iam_report import ACCOUNT, GENERATED, ROOT_ARN, SAID, account, provider, role, root, user, user_arn
 from tests.checks.passing import NOW
 
@@ -19,16 +19,28 @@ TARGET = Answer.literal({"account_id": ACCOUNT})
 ADA = user_arn("ada")
 
 
+def summary(users: JSON = 0, mfa: JSON = 1) -> Answer:
+    return Answer.literal({"SummaryMap": {"Users": users, "AccountMFAEnabled": mfa, "Roles": 7}})
+
+
+def summary_of(rows: tuple[JSON, ...]) -> Answer:
+    """The account summary that says the same as the report."""
+    (mfa,) = [row["mfa_active"] for row in rows if row["user"] == "<root_account>"] or ["true"]
+    return summary(len(rows) - 1, int(mfa in ("true", "TRUE")))
+
+
 def found(*rows: JSON, roles: Any = (), providers: Any = (), report: Answer | None = None) -> dict[str, Any]:
     """Return the verdict on each subject by its id, or why there is none; under "" why the population is incomplete."""
     answers: dict[Question, Answer | Listing] = {
         question("iam.get_credential_report"): report or Answer.literal(account(*rows)),
+        question("iam.get_account_summary"): summary_of(rows),
+        question("iam.list_users"): paged(None),
         question("iam.list_roles", PathPrefix=PATH): roles if isinstance(roles, Listing) else paged(list(roles)),
         question("iam.list_saml_providers"): providers if isinstance(providers, Listing) else paged(list(providers)),
     }
     verdicts: dict[str, Any] = {}
     try:
-        for subject in CHECK.collect(params(CHECK), InMemory(answers, target=TARGET)):
+        for subject in subjects_of(CHECK, params(CHECK), InMemory(answers, target=TARGET)):
             assert subject.resource.id not in verdicts
             verdicts[subject.resource.id] = judged(subject)
     except Unproven as error:
@@ -197,8 +209,11 @@ def test_a_report_of_after_it_was_read_is_an_error() -> None:
 
 
 def test_a_verdict_cites_the_row_and_the_time() -> None:
-    answers = {question("iam.get_credential_report"): Answer.literal(account(root(), user("ada")))}
-    subjects = CHECK.collect(params(CHECK), InMemory(answers, target=TARGET))
+    answers = {
+        question("iam.get_credential_report"): Answer.literal(account(root(), user("ada"))),
+        question("iam.get_account_summary"): summary(1),
+    }
+    subjects = subjects_of(CHECK, params(CHECK), InMemory(answers, target=TARGET))
     trail: list[Any] = []
     next(subjects)
     CHECK.evaluate(next(subjects).judged(NOW, trail), params(CHECK))
@@ -277,11 +292,12 @@ def test_a_provider_that_cannot_be_read_leaves_the_population_open(item: JSON) -
 def test_each_question_is_asked_once() -> None:
     answers: dict[Question, Answer | Listing] = {
         question("iam.get_credential_report"): Answer.literal(account(root(), *(user(f"u{n}") for n in range(50)))),
+        question("iam.get_account_summary"): summary(50),
         question("iam.list_roles", PathPrefix=PATH): paged([RESERVED]),
         question("iam.list_saml_providers"): paged([OWN]),
     }
     aws = InMemory(answers, target=TARGET)
-    assert len(list(CHECK.collect(params(CHECK), aws))) == 52
+    assert len(list(subjects_of(CHECK, params(CHECK), aws))) == 52
     assert aws.asked == list(answers)
 
 

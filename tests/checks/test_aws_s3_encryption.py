@@ -11,7 +11,7 @@ from auditor.answers import Answer
 from auditor.checking import Subject
 from auditor.checks.aws_s3_encryption import CHECK
 from auditor.model import Citation, Resource, Unproven, Unreadable, Verdict, failed, not_applicable, passed
-from tests.checks.asking import ABSENT, DENIED, InMemory, paged, params, question, unreadable
+from tests.checks.asking import ABSENT, DENIED, InMemory, paged, params, question, subjects_of, unreadable
 
 BUCKET = {"Name": "exports", "BucketRegion": "eu-central-1"}
 OTHER = {"Name": "website", "BucketRegion": "us-east-1"}
@@ -121,7 +121,7 @@ def test_the_default_is_asked_of_the_named_buckets_only() -> None:
         {question("s3.list_buckets"): paged([OTHER], [BUCKET]), ENCRYPTION: Answer.literal(default("AES256"))}
     )
     given = params(CHECK, buckets=["exports", "gone"])
-    website, exports, gone = CHECK.collect(given, source)
+    website, exports, gone = subjects_of(CHECK, given, source)
     assert CHECK.evaluate(website, given) == not_applicable("is not one of the named buckets")
     assert CHECK.evaluate(exports, given) == passed("encrypts new objects by default with AES256")
     with pytest.raises(Unproven, match="the account lists no such bucket"):
@@ -147,7 +147,7 @@ def test_the_default_is_asked_of_the_tagged_buckets_only(tagging: Answer, outcom
         }
     )
     given = params(CHECK, buckets=TAG)
-    (subject,) = CHECK.collect(given, source)
+    (subject,) = subjects_of(CHECK, given, source)
     assert CHECK.evaluate(subject, given) == outcome
     asked = [question("s3.list_buckets"), asked_tags, *([ENCRYPTION] if tagging is TAGGED else [])]
     assert source.asked == asked
@@ -156,7 +156,7 @@ def test_the_default_is_asked_of_the_tagged_buckets_only(tagging: Answer, outcom
 def test_a_bucket_that_is_listed_twice_is_judged_twice_alike() -> None:
     source = InMemory({question("s3.list_buckets"): paged([BUCKET], [BUCKET]), ENCRYPTION: ABSENT})
     given = params(CHECK, buckets=["exports"])
-    verdicts = [CHECK.evaluate(subject, given) for subject in CHECK.collect(given, source)]
+    verdicts = [CHECK.evaluate(subject, given) for subject in subjects_of(CHECK, given, source)]
     assert verdicts == [failed("has no default encryption")] * 2
 
 
@@ -170,7 +170,7 @@ def test_a_bucket_that_cannot_be_asked_is_an_error_and_the_population_goes_on() 
         }
     )
     given = params(CHECK, buckets=["exports", "website"])
-    denied, fine = CHECK.collect(given, source)
+    denied, fine = subjects_of(CHECK, given, source)
     with pytest.raises(Unreadable, match="AccessDenied"):
         CHECK.evaluate(denied, given)
     assert CHECK.evaluate(fine, given) == passed("encrypts new objects by default with AES256")
@@ -178,7 +178,7 @@ def test_a_bucket_that_cannot_be_asked_is_an_error_and_the_population_goes_on() 
 
 def test_a_page_that_cannot_be_read_ends_the_population_after_what_was_read() -> None:
     source = InMemory({question("s3.list_buckets"): paged([BUCKET], None), ENCRYPTION: ABSENT})
-    subjects = CHECK.collect(params(CHECK, buckets=["exports"]), source)
+    subjects = subjects_of(CHECK, params(CHECK, buckets=["exports"]), source)
     assert next(subjects).resource.id == "exports"
     with pytest.raises(Unreadable, match="cut off"):
         next(subjects)

@@ -10,7 +10,7 @@ import pytest
 from auditor.answers import Answer
 from auditor.checks.aws_s3_object_expiry import CHECK
 from auditor.model import Unproven, Unreadable, not_applicable
-from tests.checks.asking import DENIED, InMemory, paged, params, question
+from tests.checks.asking import DENIED, InMemory, paged, params, question, subjects_of
 from tests.checks.lifecycle import (
     BUCKET,
     NEVER,
@@ -30,7 +30,7 @@ GOOD = rules(rule(expire(7), abort(7)))
 def test_lifecycle_and_versioning_are_asked_of_the_named_buckets_only() -> None:
     source = InMemory({LIST: paged([OTHER], [BUCKET]), LIFECYCLE: GOOD, VERSIONING: Answer.literal(NEVER)})
     given = params(CHECK, buckets=["exports", "gone"], prefix="exports/", max_days=7)
-    website, exports, gone = CHECK.collect(given, source)
+    website, exports, gone = subjects_of(CHECK, given, source)
     assert CHECK.evaluate(website, given) == not_applicable("is not one of the named buckets")
     assert CHECK.evaluate(exports, given).outcome == "pass"
     with pytest.raises(Unproven, match="the account lists no such bucket"):
@@ -52,7 +52,7 @@ def test_lifecycle_and_versioning_are_asked_of_the_tagged_buckets_only(tags: lis
         }
     )
     given = params(CHECK, buckets={"key": "data", "value": "export"}, prefix="exports/", max_days=7)
-    (subject,) = CHECK.collect(given, source)
+    (subject,) = subjects_of(CHECK, given, source)
     assert CHECK.evaluate(subject, given).outcome == outcome
     assert source.asked == [LIST, tagging, *([LIFECYCLE, VERSIONING] if tags else [])]
 
@@ -61,7 +61,7 @@ def test_lifecycle_and_versioning_are_asked_of_the_tagged_buckets_only(tags: lis
 def test_a_bucket_that_cannot_be_asked_is_an_error_and_the_population_goes_on(refused: Any) -> None:
     answers = {LIST: paged([BUCKET, OTHER]), LIFECYCLE: GOOD, VERSIONING: Answer.literal(NEVER)} | {refused: DENIED}
     given = params(CHECK, buckets=["exports"], prefix="exports/", max_days=7)
-    exports, website = CHECK.collect(given, InMemory(answers))
+    exports, website = subjects_of(CHECK, given, InMemory(answers))
     with pytest.raises(Unreadable, match="AccessDenied"):
         CHECK.evaluate(exports, given)
     assert CHECK.evaluate(website, given) == not_applicable("is not one of the named buckets")
@@ -69,7 +69,7 @@ def test_a_bucket_that_cannot_be_asked_is_an_error_and_the_population_goes_on(re
 
 def test_a_page_that_cannot_be_read_ends_the_population_after_what_was_read() -> None:
     source = InMemory({LIST: paged([BUCKET], None), LIFECYCLE: GOOD, VERSIONING: Answer.literal(NEVER)})
-    subjects = CHECK.collect(params(CHECK, buckets=["exports"], max_days=7), source)
+    subjects = subjects_of(CHECK, params(CHECK, buckets=["exports"], max_days=7), source)
     assert next(subjects).resource.id == "exports"
     with pytest.raises(Unreadable, match="cut off"):
         next(subjects)

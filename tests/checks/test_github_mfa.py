@@ -8,9 +8,19 @@ import pytest
 
 from auditor.answers import Answer, Listing
 from auditor.checking import Subject
-from auditor.checks.github_mfa import CHECK
+from auditor.checks.github_mfa import CHECK, COUNT
 from auditor.model import JSON, Outcome, Unproven, Verdict, failed, not_applicable, passed
-from tests.checks.asking import DENIED, InMemory, Question, paged, params, question, unreadable
+from tests.checks.asking import (
+    DENIED,
+    InMemory,
+    Question,
+    paged,
+    params,
+    question,
+    reconciled_by,
+    subjects_of,
+    unreadable,
+)
 from tests.checks.passing import NOW
 
 TARGET = Answer.literal({"organization": "explo"})
@@ -33,12 +43,18 @@ def accounts(operation: str, everybody: Any, without: Any = (), insecure: Any = 
     }
 
 
+def counting(members: Any) -> Answer:
+    """An answer of the GraphQL API."""
+    return Answer.literal({"data": {"organization": {"login": "explo", "membersWithRole": {"totalCount": members}}}})
+
+
 def answers(**parts: Any) -> dict[Question, Any]:
     """A GitHub; `members` and `outside` are the three lists of each."""
     return {
         question("organization"): parts.get("organization", Answer.literal(FLAG)),
         question("membership"): parts.get("membership", Answer.literal(OWNER)),
         **accounts("members", *parts.get("members", ([ADA, BAO],))),
+        question("members_count"): parts.get("count", counting(2)),
         **accounts("outside_collaborators", *parts.get("outside", ([EVE],))),
         question("invitations"): parts.get("invitations", paged([])),
     }
@@ -49,7 +65,7 @@ def found(given: JSON = None, **parts: Any) -> dict[str, Any]:
     whole = params(CHECK, **(given or {}))
     verdicts: dict[str, Any] = {}
     try:
-        for subject in CHECK.collect(whole, InMemory(answers(**parts), target=TARGET)):
+        for subject in subjects_of(CHECK, whole, InMemory(answers(**parts), target=TARGET)):
             assert subject.resource.id not in verdicts
             verdicts[subject.resource.id] = judged(subject, whole)
     except Unproven as error:
@@ -109,7 +125,7 @@ def test_a_listed_account_fails_and_no_other(parts: dict[str, Any], who: str, me
 def test_insecure_methods_may_be_allowed_and_are_then_not_asked_for() -> None:
     github = InMemory(answers(members=([ADA, BAO], [], [BAO])), target=TARGET)
     given = params(CHECK, allow_insecure=True)
-    verdicts = {one.resource.id: judged(one, given) for one in CHECK.collect(given, github)}
+    verdicts = {one.resource.id: judged(one, given) for one in subjects_of(CHECK, given, github)}
     assert set(outcomes(verdicts).values()) == {"pass"}
     assert verdicts["2"].message == "member: not among those without MFA"
     assert not [asked for asked in github.asked if ("filter", "2fa_insecure") in asked[1]]
@@ -124,8 +140,47 @@ def test_an_account_that_only_the_filtered_list_has_is_not_lost() -> None:
 
 def test_each_question_is_asked_once() -> None:
     github = InMemory(answers(), target=TARGET)
-    list(CHECK.collect(params(CHECK), github))
-    assert len(github.asked) == len(set(github.asked)) == 9
+    list(subjects_of(CHECK, params(CHECK), github))
+    assert len(github.asked) == len(set(github.asked)) == 10
+
+
+# Two counts of the members
+
+
+def counts(**parts: Any) -> tuple[int, int | None]:
+    """Return how many members are listed, and how many are counted."""
+    (one,) = reconciled_by(CHECK, params(CHECK), InMemory(answers(**parts), target=TARGET))
+    return one.listed, one.count()
+
+
+def test_the_members_are_counted_a_second_time_and_nobody_else_is() -> None:
+    assert counts() == (2, 2)
+    assert counts(count=counting(13)) == (2, 13)
+    assert counts(outside=([EVE, MAX],)) == (2, 2)
+
+
+def test_a_member_whom_two_pages_list_counts_once() -> None:
+    assert counts(members=(paged([ADA, BAO], [BAO, EVE]),)) == (3, 2)
+
+
+def test_who_only_a_filtered_list_has_was_not_listed() -> None:
+    assert counts(members=([ADA], [MAX])) == (1, 2)
+
+
+@pytest.mark.parametrize("count", [DENIED, *unreadable(counting(2).record.body, COUNT)])
+def test_a_count_that_cannot_be_read_hides_no_verdict(count: Answer) -> None:
+    assert outcomes(found(count=count, outside=([EVE], [EVE]))) == {
+        "explo": "pass", "1": "pass", "2": "pass", "3": "fail",
+    }  # fmt: skip
+    with pytest.raises(Unproven):
+        counts(count=count)
+
+
+def test_the_count_is_asked_between_the_list_and_what_is_looked_up_in_it() -> None:
+    github = InMemory(answers(), target=TARGET)
+    list(subjects_of(CHECK, params(CHECK), github))
+    asked = [name for name, _ in github.asked]
+    assert asked.index("members_count") == asked.index("members") + 1
 
 
 # Who asks

@@ -10,7 +10,18 @@ from auditor.answers import Answer
 from auditor.checking import Subject
 from auditor.checks.heroku_mfa import ATTEST, CHECK, REMOVE
 from auditor.model import JSON, Outcome, Unproven, Verdict, failed, manual, not_applicable, passed
-from tests.checks.asking import DENIED, InMemory, Question, drop, paged, params, question, unreadable
+from tests.checks.asking import (
+    DENIED,
+    InMemory,
+    Question,
+    drop,
+    paged,
+    params,
+    question,
+    reconciled_by,
+    subjects_of,
+    unreadable,
+)
 from tests.checks.passing import NOW
 
 TEAM = {"id": "t", "name": "explo", "role": "member", "type": "team"}
@@ -58,7 +69,7 @@ def found(**parts: Any) -> dict[str, Any]:
     """Return the verdict on each subject by its id, and under "" why the population is incomplete."""
     verdicts: dict[str, Any] = {}
     try:
-        for subject in CHECK.collect(params(CHECK), asking(**parts)):
+        for subject in subjects_of(CHECK, params(CHECK), asking(**parts)):
             verdicts[subject.resource.id] = judged(subject)
     except Unproven as error:
         verdicts[""] = error.reason
@@ -162,7 +173,7 @@ def test_every_page_of_every_list_is_in_it_and_nobody_twice_in_a_list() -> None:
 
 def test_somebody_in_both_has_two_memberships_and_each_is_judged() -> None:
     here, there = ADA, EVE | {"user": {"email": "ada@explo.co"}, "two_factor_authentication": False}
-    subjects = list(CHECK.collect(params(CHECK), asking(members=paged([here]), above=paged([there]))))
+    subjects = list(subjects_of(CHECK, params(CHECK), asking(members=paged([here]), above=paged([there]))))
     assert [(one.resource.type, one.resource.id, judged(one).outcome.value) for one in subjects] == [
         ("heroku.team.member", "ada@explo.co", "pass"),
         ("heroku.enterprise.member", "ada@explo.co", "fail"),
@@ -176,7 +187,7 @@ def test_the_fewest_questions_are_asked_and_each_once() -> None:
         ({"above": paged([EVE])}, ["team", "members", "invitations", "enterprise_account", "enterprise_members"]),
     ):
         heroku = asking(**parts)
-        list(CHECK.collect(params(CHECK), heroku))
+        list(subjects_of(CHECK, params(CHECK), heroku))
         assert [name for name, _ in heroku.asked] == expected
 
 
@@ -207,6 +218,73 @@ def test_an_item_without_an_address_stops_the_list(email: JSON) -> None:
     member = drop(ADA, "/email") if email == "absent" else ADA | {"email": email}
     assert "" in found(members=paged([BAO, member]))
     assert "" in found(above=paged([EVE | {"user": {"email": email} if email != "absent" else {}}]))
+
+
+# Lists that know of one another
+
+
+def counts(**parts: Any) -> list[tuple[int, int | None]]:
+    """Return what is listed, and what is counted, of each population."""
+    return [(one.listed, one.count()) for one in reconciled_by(CHECK, params(CHECK), asking(**parts))]
+
+
+def invited(email: str | None) -> JSON:
+    return INVITED | {"user": {"email": email}} if email else drop(INVITED, "/user")
+
+
+def test_nobody_is_both_invited_and_in_the_team() -> None:
+    assert counts() == [(2, 2)]
+    assert counts(invitations=paged([INVITED])) == [(3, 3)]
+    assert counts(invitations=paged([INVITED], [invited("Bao@Explo.co")])) == [(4, 3)]
+    shouting = paged([ADA, BAO | {"email": "BAO@EXPLO.CO"}])
+    assert counts(members=shouting, invitations=paged([invited("bao@explo.co")])) == [(3, 2)]
+
+
+def test_who_is_listed_or_invited_twice_counts_once() -> None:
+    assert counts(members=paged([ADA, BAO], [BAO]), invitations=paged([INVITED, INVITED])) == [(3, 3)]
+
+
+def test_an_invitation_that_names_nobody_is_compared_with_nobody() -> None:
+    assert counts(invitations=paged([invited(None)])) == [(2, 2)]
+
+
+@pytest.mark.parametrize("role", ["collaborator", None, 7, "absent"])
+def test_a_collaborator_may_be_invited_to_the_team(role: JSON) -> None:
+    outside = drop(BAO, "/role") if role == "absent" else BAO | {"role": role}
+    assert counts(members=paged([ADA, outside]), invitations=paged([invited("bao@explo.co")])) == [(2, 2)]
+
+
+BELOW = TEAM | {"type": "enterprise", "enterprise_account": {"id": "e", "name": "Acme"}}
+THERE = [EVE | {"user": {"email": email}} for email in ("ada@explo.co", "BAO@explo.co", "cfo@explo.co")]
+
+
+def test_who_is_in_an_enterprise_team_is_in_the_enterprise_account() -> None:
+    below = Answer.literal(BELOW)
+    assert counts(team=below, above=paged(THERE)) == [(2, 2)]
+    assert counts(team=below, above=paged(THERE[:1], THERE[2:])) == [(2, 1)]
+    collaborator = paged([ADA, BAO | {"role": "collaborator"}])
+    assert counts(team=below, members=collaborator, above=paged(THERE[:1])) == [(1, 1)]
+
+
+@pytest.mark.parametrize("enterprise_account", [None, {"id": "e", "name": "other"}, "absent"])
+def test_a_team_of_no_or_another_enterprise_account_has_no_second_list(enterprise_account: JSON) -> None:
+    team = drop(BELOW, "/enterprise_account") if enterprise_account == "absent" else BELOW
+    team = team if enterprise_account == "absent" else team | {"enterprise_account": enterprise_account}
+    (one,) = reconciled_by(CHECK, params(CHECK), asking(team=Answer.literal(team), above=paged(THERE)))
+    assert (one.count(), one.note) == (None, "the team does not belong to the enterprise account acme, as Heroku says")
+    assert counts(team=Answer.literal(team | {"type": "team"}), above=paged(THERE)) == [(2, 2), (2, None)]
+
+
+@pytest.mark.parametrize("enterprise_account", [{}, {"name": None}, {"name": 7}, "acme", ["acme"]])
+def test_an_enterprise_account_of_the_team_that_cannot_be_read_is_an_error(enterprise_account: JSON) -> None:
+    team = Answer.literal(BELOW | {"enterprise_account": enterprise_account})
+    assert "" in found(team=team, above=paged(THERE))
+
+
+def test_an_enterprise_team_without_its_account_has_no_second_list() -> None:
+    (one,) = reconciled_by(CHECK, params(CHECK), asking(team=Answer.literal(BELOW)))
+    assert one.count() is None
+    assert "declares no enterprise account" in one.note
 
 
 # Who asks

@@ -7,7 +7,7 @@ import pytest
 from auditor.answers import Answer
 from auditor.checks.jwt_expiry_enforced import CHECK
 from auditor.model import JSON, Outcome, Unproven
-from tests.checks.asking import DENIED, InMemory, Question, params, question, unreadable
+from tests.checks.asking import DENIED, InMemory, Question, params, question, subjects_of, unreadable
 from tests.checks.passing import NOW
 from tests.checks.token_answers import SHORT, accepted, presented, refused
 
@@ -43,7 +43,7 @@ def said(**other: JSON | Answer) -> dict[str, tuple[str, str]]:
     """Return outcomes and messages by subject."""
     given = params(CHECK, **GIVEN)
     verdicts = {}
-    for subject in CHECK.collect(given, asking(**other)):
+    for subject in subjects_of(CHECK, given, asking(**other)):
         try:
             verdict = CHECK.evaluate(subject.judged(NOW, []), given)
             verdicts[subject.resource.id] = (verdict.outcome.value, verdict.message)
@@ -116,18 +116,18 @@ def test_controls_of_different_kinds_prove_nothing(control: str, kind: str) -> N
 @pytest.mark.parametrize("control", ["fresh", "before"])
 def test_where_fresh_tokens_are_refused_nothing_more_is_asked_and_nobody_waits(control: str) -> None:
     source = asking(**{control: refused()})
-    list(CHECK.collect(params(CHECK, **GIVEN), source))
+    list(subjects_of(CHECK, params(CHECK, **GIVEN), source))
     assert len(source.asked) == 4
     assert not [asked for asked in source.asked if ("moment", "expired") in asked[1]]
 
 
 def test_each_question_is_asked_once_and_in_the_order_that_proves() -> None:
     source = asking()
-    list(CHECK.collect(params(CHECK, **GIVEN), source))
+    list(subjects_of(CHECK, params(CHECK, **GIVEN), source))
     assert source.asked == [*presented()]
     assert len(source.asked) == sum(CHECK.sources["tokens"].values()) == 8
     source = asking(tampered=accepted())
-    list(CHECK.collect(params(CHECK, **GIVEN), source))
+    list(subjects_of(CHECK, params(CHECK, **GIVEN), source))
     assert source.asked == [*presented(garbage=None)]
 
 
@@ -135,7 +135,7 @@ def test_a_token_that_could_not_be_minted_is_presented_nowhere() -> None:
     source = asking()
     for asked in (question("mint"), question("mint", lifetime="PT4S")):
         source = InMemory({**{q: Answer.literal(b) for q, b in presented().items()}, asked: DENIED})
-        subjects = list(CHECK.collect(params(CHECK, **GIVEN), source))
+        subjects = list(subjects_of(CHECK, params(CHECK, **GIVEN), source))
         assert [subject.resource.id for subject in subjects] == [*CONDITIONS]
         for subject in subjects:
             with pytest.raises(Unproven):
@@ -159,7 +159,7 @@ def test_a_member_that_cannot_be_read_never_makes_a_fault(pointer: str, name: st
 
 def test_the_verdict_cites_what_it_stands_on() -> None:
     given = params(CHECK, **GIVEN)
-    subject = next(iter(CHECK.collect(given, asking())))
+    subject = next(iter(subjects_of(CHECK, given, asking())))
     trail: list[object] = []
     verdict = CHECK.evaluate(subject.judged(NOW, trail), given)  # type: ignore[arg-type]
     assert verdict.outcome is Outcome.PASS

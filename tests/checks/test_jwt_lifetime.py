@@ -11,7 +11,7 @@ from auditor.answers import Answer, Listing
 from auditor.checking import Subject
 from auditor.checks.jwt_lifetime import CHECK
 from auditor.model import JSON, Basis, Outcome, Resource, Unproven, Verdict
-from tests.checks.asking import ABSENT, DENIED, InMemory, paged, params, question, unreadable
+from tests.checks.asking import ABSENT, DENIED, InMemory, paged, params, question, subjects_of, unreadable
 from tests.checks.passing import NOW
 from tests.checks.token_answers import AFTER, MINTED, MISSING, minted, number, token
 
@@ -35,8 +35,8 @@ def collected(target: JSON, answers: dict[Any, Any], **given: JSON) -> dict[str,
     """Return the kinds of the subjects by id, and under "" why there are no more."""
     found: dict[str, str] = {}
     try:
-        for subject in CHECK.collect(
-            params(CHECK, **{**GIVEN, **given}), InMemory(answers, target=Answer.literal(target))
+        for subject in subjects_of(
+            CHECK, params(CHECK, **{**GIVEN, **given}), InMemory(answers, target=Answer.literal(target))
         ):
             found[subject.resource.id] = subject.kind
     except Unproven as error:
@@ -271,8 +271,8 @@ def test_what_is_declared_is_looked_at() -> None:
 
 @pytest.mark.parametrize("answer", [DENIED, ABSENT])
 def test_a_refused_minting_is_an_error(answer: Answer) -> None:
-    (subject,) = CHECK.collect(
-        params(CHECK, **GIVEN), InMemory({question("mint"): answer}, target=Answer.literal({"mint": {}}))
+    (subject,) = subjects_of(
+        CHECK, params(CHECK, **GIVEN), InMemory({question("mint"): answer}, target=Answer.literal({"mint": {}}))
     )
     with pytest.raises(Unproven):
         CHECK.evaluate(subject.judged(NOW, []), params(CHECK, **GIVEN))
@@ -291,7 +291,9 @@ def test_a_token_that_cannot_be_read_is_an_error(pointer: str) -> None:
         answer: Any = case.values[0]
         subject = next(
             iter(
-                CHECK.collect(params(CHECK, **GIVEN), InMemory({question("mint"): answer}, target=Answer.literal(BOTH)))
+                subjects_of(
+                    CHECK, params(CHECK, **GIVEN), InMemory({question("mint"): answer}, target=Answer.literal(BOTH))
+                )
             )
         )
         with pytest.raises(Unproven):

@@ -11,7 +11,7 @@ from auditor.answers import Answer
 from auditor.checking import Subject
 from auditor.checks.postgres_client_certificate import CHECK
 from auditor.model import Citation, Resource, Unproven, Unreadable, Verdict, failed, passed
-from tests.checks.asking import DENIED, InMemory, params, put, question, unreadable
+from tests.checks.asking import DENIED, InMemory, params, put, question, subjects_of, unreadable
 from tests.checks.wire_answers import (
     DEMANDED,
     REFUSED_WITHOUT,
@@ -179,7 +179,7 @@ def test_every_endpoint_is_asked_both_ways() -> None:
         startup("proxy", 6432, "declared"): DENIED,
     }
     source = InMemory(answers, target=declared({"host": "db", "port": 5432}, {"host": "proxy", "port": 6432}))
-    first, second = CHECK.collect(params(CHECK), source)
+    first, second = subjects_of(CHECK, params(CHECK), source)
     assert first.resource == Resource("postgres.endpoint", "db:5432")
     assert second.resource == Resource("postgres.endpoint", "proxy:6432")
     assert CHECK.evaluate(first, params(CHECK)) == PASSED
@@ -194,7 +194,7 @@ def test_a_target_without_a_certificate_is_asked_all_the_same() -> None:
         {startup("db", 1, "none"): Answer.literal(REFUSED_WITHOUT), startup("db", 1, "declared"): nothing},
         target=Answer.literal({"client_certificate": False, "endpoints": [{"host": "db", "port": 1}]}),
     )
-    (subject,) = CHECK.collect(params(CHECK), source)
+    (subject,) = subjects_of(CHECK, params(CHECK), source)
     with pytest.raises(Unreadable, match="declares no client_certificate"):
         CHECK.evaluate(subject, params(CHECK))
 
@@ -214,7 +214,7 @@ def test_a_target_without_a_certificate_is_asked_all_the_same() -> None:
 def test_a_target_that_cannot_be_read_has_no_population(target: Answer) -> None:
     source = InMemory({}, target=target)
     with pytest.raises(Unreadable):
-        list(CHECK.collect(params(CHECK), source))
+        list(subjects_of(CHECK, params(CHECK), source))
     assert source.asked == []
 
 

@@ -11,7 +11,7 @@ from auditor.answers import Answer
 from auditor.checking import Subject
 from auditor.checks.postgres_password_kdf import CHECK
 from auditor.model import Citation, Unproven, Unreadable
-from tests.checks.asking import DENIED, InMemory, drop, params, put, question, unreadable
+from tests.checks.asking import DENIED, InMemory, drop, params, put, question, reconciled_by, subjects_of, unreadable
 from tests.checks.password_groups import ACCEPT, given, group, pbkdf2, summary
 
 TABLE = question("sql.password_kdf", table="public.auth_user", column="password")
@@ -20,7 +20,7 @@ FUNCTION = question("sql.password_kdf_function", function="audit.password_kdf")
 
 def collected(body: Any, **where: str) -> list[Subject]:
     answer = body if isinstance(body, Answer) else Answer.literal(body)
-    return list(CHECK.collect(given(**where), InMemory({TABLE: answer, FUNCTION: answer})))
+    return list(subjects_of(CHECK, given(**where), InMemory({TABLE: answer, FUNCTION: answer})))
 
 
 def test_every_group_is_a_subject_of_its_own() -> None:
@@ -57,7 +57,7 @@ def test_every_group_is_a_subject_of_its_own() -> None:
 )
 def test_one_question_is_asked(where: dict[str, str], asked: Any) -> None:
     source = InMemory({asked: Answer.literal(summary(pbkdf2()))})
-    (subject,) = CHECK.collect(given(**where), source)
+    (subject,) = subjects_of(CHECK, given(**where), source)
     assert CHECK.evaluate(subject, given(**where)).outcome == "pass"
     assert source.asked == [asked]
 
@@ -79,15 +79,38 @@ def test_an_empty_table_has_no_population() -> None:
             for kind in ("v", "m", "f", "c", "")
         ),
         pytest.param(summary(pbkdf2(), rls_active=True), "row level security may hide rows", id="row level security"),
-        pytest.param(summary(pbkdf2(), total=8), "the groups count 7 users, the table 8", id="a row is missing"),
-        pytest.param(summary(pbkdf2(), total=6), "the groups count 7 users, the table 6", id="a row too many"),
-        pytest.param(summary(total=1), "the groups count 0 users, the table 1", id="every row is missing"),
     ],
 )
 def test_counts_from_which_rows_may_be_missing_prove_nothing(body: Any, reason: str) -> None:
     with pytest.raises(Unproven, match=reason) as caught:
         collected(body)
     assert caught.value.cites == (Citation("literal", (1, 1)),)
+
+
+def counts(body: Any) -> tuple[int, int | None]:
+    """Return how many rows the groups have, and how many the table."""
+    (one,) = reconciled_by(CHECK, given(), InMemory({TABLE: Answer.literal(body)}))
+    assert one.allowed == 0
+    return one.listed, one.count()
+
+
+def test_the_groups_are_held_against_the_total_of_the_same_statement() -> None:
+    assert counts(summary(pbkdf2(users=1_200), pbkdf2(260_000, users=14))) == (1_214, 1_214)
+    assert counts(summary()) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        pytest.param(summary(pbkdf2(), total=8), (7, 8), id="a row is missing"),
+        pytest.param(summary(pbkdf2(), total=6), (7, 6), id="a row too many"),
+        pytest.param(summary(total=1), (0, 1), id="every row is missing"),
+        pytest.param(summary(pbkdf2(260_000), total=8), (7, 8), id="weak, and a row is missing"),
+    ],
+)
+def test_where_they_differ_no_group_is_judged(body: Any, expected: tuple[int, int]) -> None:
+    assert counts(body) == expected
+    assert collected(body) == []
 
 
 @pytest.mark.parametrize("body", [{"definition": None}, summary(pbkdf2())], ids=["not called", "called all the same"])

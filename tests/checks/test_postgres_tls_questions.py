@@ -11,7 +11,7 @@ import pytest
 from auditor.answers import Answer
 from auditor.checks.postgres_tls import CHECK
 from auditor.model import Unproven, Unreadable
-from tests.checks.asking import DENIED, InMemory, params, question, unreadable
+from tests.checks.asking import DENIED, InMemory, params, question, subjects_of, unreadable
 from tests.checks.wire_answers import (
     NO_TLS,
     REFUSED_IN_CLEAR,
@@ -43,7 +43,7 @@ def door(where: dict[str, Any], *, certificate: str = "none", trust: bool = True
 def outcomes(source: InMemory) -> dict[str, str]:
     """Judge every subject; "error" where that cannot be done."""
     found = {}
-    for subject in CHECK.collect(params(CHECK), source):
+    for subject in subjects_of(CHECK, params(CHECK), source):
         assert subject.resource.type == "postgres.endpoint"
         try:
             found[subject.resource.id] = str(CHECK.evaluate(subject.judged(NOW, []), params(CHECK)).outcome)

@@ -1,7 +1,8 @@
 // The list of all findings. The page holds them as blocks of JSON, written by auditor/reports/html.py:
 //   rows     [context, outcome, id, resource id, resource name, message, waiver id?]
-//   details  [advice, [[file, first line, last line, pointer, quote?, bytes of the whole if cut?], …], waiver?]
-// A context is [claim, test, check, target, severity, basis, resource type, region]. Where a context, message, file or
+//   details  [advice, [[file, first line, last line, pointer, origins?, quote?, bytes of the whole if cut?], …], waiver?]
+// A context is [claim, test, check, target, severity, basis, resource type, region]; an origin, a line and the facts that
+// the template of an origin names, or none where the line is no answer. Where a context, message, file, origin, fact or
 // advice stood before, a number gives its place among the first occurrences (of details: within the block). Only one page
 // of rows is ever in the DOM. Details follow after this script, and a block of them is read when one of its findings is
 // opened. Text enters as text, never as markup.
@@ -54,10 +55,13 @@
   async function details(index) {
     await complete;
     const block = [...document.querySelectorAll("script.details")].findLast((one) => one.dataset.first <= index);
-    const { read } = once();
+    const [texts, lines, facts] = [once(), once(), once()];
+    const origin = (value) => lines.read(Array.isArray(value) ? [value[0], ...value.slice(1).map(facts.read)] : value);
     const entries = JSON.parse(block.textContent).map(([advice, places, waiver]) => ({
-      places: places.map(([file, ...rest]) => [read(file), ...rest]), // in the order they were written: advice comes last
-      advice: read(advice),
+      // In the order they were written: advice comes last.
+      places: places.map(([file, first, last, pointer, origins, ...quoted]) =>
+        [texts.read(file), first, last, pointer, origins?.map(origin), ...quoted]),
+      advice: texts.read(advice),
       waiver,
     }));
     return entries[index - block.dataset.first];
@@ -155,7 +159,7 @@
     return copy;
   }
 
-  function citation([file, first, last, pointer, quote, whole]) {
+  function citation([file, first, last, pointer, origins, quote, whole]) {
     const copy = element("citation-template").content.cloneNode(true);
     copy.querySelector(".file").textContent = visible(file);
     copy.querySelector(".lines").textContent = first === last ? `line ${first}` : `lines ${first}–${last}`;
@@ -165,10 +169,13 @@
     const note = copy.querySelector(".note");
     if (quote) pre.firstChild.textContent = prose(quote);
     else pre.remove();
-    if (quote === undefined) note.textContent = "Not quoted here: of each test only the first passes are. It stands at the place named.";
+    if (quote === undefined) note.textContent = "Not quoted here: of each test only the first passes are. It stands at the place named; where it comes from, in evidence.csv.";
     else if (quote === null) note.textContent = "Nothing to quote: the value is null, not there, or too large. Look at the place named.";
     else if (whole) note.textContent = `Cut: the value is ${number(whole)} bytes long. The whole of it stands at the place named.`;
     else note.remove();
+    if (origins) copy.querySelector(".origins").append(...origins.map((one) => from(one, first !== last)));
+    const others = origins ? last - first + 1 - origins.length : 0;
+    if (others > 0) copy.querySelector(".origins").append(aside(`Where the other ${number(others)} lines come from stands in evidence.csv.`));
     const place = `${file}:${first === last ? first : `${first}-${last}`}${pointer && ` ${pointer}`}`;
     const button = copy.querySelector(".copy");
     button.setAttribute("aria-label", `Copy ${visible(place)}`);
@@ -182,6 +189,19 @@
       }
     });
     return copy;
+  }
+
+  /** Where the answer on one line comes from. */
+  function from([line, ...facts], isOneOfSeveral) {
+    if (!facts.length) return aside(`Line ${line} is no answer of a system: it holds what the settings declare.`);
+    const copy = element("origin-template").content.cloneNode(true);
+    copy.querySelector("summary").textContent = `Where ${isOneOfSeveral ? `line ${line}` : "this answer"} comes from`;
+    copy.querySelectorAll("bdi").forEach((bdi, index) => (bdi.textContent = visible(facts[index])));
+    return copy;
+  }
+
+  function aside(text) {
+    return Object.assign(document.createElement("p"), { className: "note soft", textContent: text });
   }
 
   /** Go where the address says: to one finding, or to the findings of some filter. */

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from auditor.questions import Opening, SourceType
 from auditor.sources.aws.grants import write_policy, write_terraform
 from auditor.sources.aws.operations import OPERATIONS
-from auditor.sources.aws.target import AwsTarget, contradiction, declare, shards
+from auditor.sources.aws.target import AwsTarget, contradiction, declare, identified, shards
 from auditor.sources.aws.troubles import DENIED, TROUBLES
 
 if TYPE_CHECKING:
@@ -28,7 +28,9 @@ SOURCE = SourceType(
     operations=OPERATIONS,
     declare=declare,
     open=connect,
+    where=("/endpoint_url",),
     identity="sts.get_caller_identity",
+    identified=identified,
     contradiction=contradiction,
     fan_out="ec2.describe_regions",
     shards=shards,

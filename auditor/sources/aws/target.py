@@ -9,7 +9,7 @@ import msgspec
 
 from auditor.answers import Answer
 from auditor.model import JSON, Unproven
-from auditor.questions import RegionShards, SecretRef
+from auditor.questions import Identified, RegionShards, SecretRef
 
 Region = Annotated[
     str, msgspec.Meta(pattern=r"^[a-z]{2,}(-[a-z]+)+-\d+$", description="the name of a region, such as us-east-1")
@@ -73,6 +73,16 @@ def declare(target: AwsTarget) -> dict[str, JSON]:
         if getattr(target, name) is not None:
             declared[name] = getattr(target, name)
     return declared
+
+
+def identified(declared: Answer, identity: Answer) -> Identified:
+    """Say which account answered, and as whom it was asked (STS API Reference, GetCallerIdentity)."""
+    endpoint = declared.find("/endpoint_url", str)
+    return Identified(
+        system="Amazon Web Services" + (f" at {endpoint}" if endpoint else ""),
+        account=f"account {identity.get('/Account', str)}",
+        asker=identity.get("/Arn", str),
+    )
 
 
 def contradiction(declared: Answer, identity: Answer) -> str | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from auditor.questions import Opening, SourceType
 from auditor.sources.postgres.grants import write_sql
 from auditor.sources.postgres.operations import OPERATIONS
-from auditor.sources.postgres.target import PostgresTarget, contradiction, declare
+from auditor.sources.postgres.target import PostgresTarget, contradiction, declare, identified
 from auditor.sources.postgres.troubles import DENIED, TROUBLES
 
 if TYPE_CHECKING:
@@ -28,7 +28,9 @@ SOURCE = SourceType(
     operations=OPERATIONS,
     declare=declare,
     open=connect,
+    where=("/endpoints/0/host", "/endpoints/0/port"),
     identity="sql.identity",
+    identified=identified,
     contradiction=contradiction,
     denied=DENIED,
     troubles=TROUBLES,

@@ -8,7 +8,7 @@ import msgspec
 
 from auditor.answers import Answer
 from auditor.model import JSON
-from auditor.questions import SecretRef
+from auditor.questions import Identified, SecretRef
 
 Name = Annotated[str, msgspec.Meta(min_length=1)]
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
@@ -76,6 +76,19 @@ def declare(target: PostgresTarget) -> dict[str, JSON]:
         "client_certificate": target.client_certificate is not None,
         "endpoints": [{"host": door.host, "port": door.port} for door in target.doors()],
     }
+
+
+def identified(declared: Answer, identity: Answer) -> Identified:
+    """Say which database answered at which of the doors, and as whom it was asked."""
+    first = declared.items("/endpoints")[0]
+    return Identified(
+        system=f"PostgreSQL at {first.get('/host', str)}:{first.get('/port', int)}",
+        account=(
+            f"database {identity.get('/database', str)} of PostgreSQL {identity.get('/server_version', str)} at "
+            f"{identity.get('/server', str)}, as it says of itself"
+        ),
+        asker=f"role {identity.get('/user', str)}",
+    )
 
 
 def contradiction(declared: Answer, identity: Answer) -> str | None:

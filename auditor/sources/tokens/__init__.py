@@ -19,6 +19,7 @@ SOURCE = SourceType(
     operations=OPERATIONS,
     declare=declare,
     open=lambda target, opening: closing(TokensConnection(target, opening)),
+    where=("/mint/url", "/verify/url", "/jwks_url", "/samples"),
     parallel_questions=1,  # the order of minting and presenting is what the checks are about
     denied=("403", "not allowed"),
     grants={"tokens": grants.text},

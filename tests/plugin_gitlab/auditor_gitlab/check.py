@@ -90,4 +90,5 @@ CHECK = Check(
         "accounts that sign in through an identity provider (SAML): their MFA is the provider's evidence",
         "that a member is a person: the bot of an access token is listed as an account without MFA",
     ),
+    no_second_source="the members are not counted a second time; who asks must be among them, as an owner",
 )

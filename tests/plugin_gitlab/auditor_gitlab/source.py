@@ -21,7 +21,7 @@ import msgspec
 
 from auditor.answers import Answer
 from auditor.model import JSON
-from auditor.questions import Allowance, Opening, Operation, Reply, SecretRef, SourceFailure, SourceType
+from auditor.questions import Allowance, Identified, Opening, Operation, Reply, SecretRef, SourceFailure, SourceType
 from auditor.sources.clock import utcnow
 from auditor.sources.http import (
     Https,
@@ -41,6 +41,7 @@ WAIT_BUDGET = 300.0
 LIMITED_SECONDS = 60.0
 """How long to wait where GitLab names no time: most of its limits are for a minute."""
 OK, MOVED, TOO_MANY = 200, range(300, 400), 429
+SECRET = "invite_token"
 SCOPE = "a token with the scope read_api"
 OWNER = f"{SCOPE}, of an owner of the group"
 
@@ -152,12 +153,10 @@ class GitlabConnection:
         url: str | None = self._https.url(operation.path.format(group=self._group), query)
         while url is not None:
             pages.seen.add(url)
-            pages.following = None
+            pages.following, pages.dropped = None, ()
             reply = self._https.ask(url, pages.read).reply
             url = pages.following if reply.status == "ok" else None
-            if pages.dropped:
-                reply = msgspec.structs.replace(reply, raw_sha256="")  # of bytes that are not all kept
-            yield msgspec.structs.replace(reply, last=url is None)
+            yield msgspec.structs.replace(reply, dropped=pages.dropped, last=url is None)
 
     def close(self) -> None:
         """Close every connection."""
@@ -172,7 +171,7 @@ class _Pages:
         self._count = 0
         self.seen: set[str] = set()
         self.following: str | None = None
-        self.dropped = False
+        self.dropped: tuple[str, ...] = ()
 
     def read(self, received: Received) -> JSON:
         """Return the body that is kept; `SourceFailure` says why it is no answer."""
@@ -190,11 +189,8 @@ class _Pages:
         total = received.headers.get("x-total", "")  # left out beyond 10,000
         if self.following is None and total and total != str(self._count):
             refuse(f"the pages hold {self._count} items, but x-total says {total}")
-        return {"items": [self._without_secrets(item) for item in body]}
-
-    def _without_secrets(self, item: dict[str, JSON]) -> dict[str, JSON]:
-        self.dropped = self.dropped or "invite_token" in item
-        return {name: value for name, value in item.items() if name != "invite_token"}
+        self.dropped = tuple(f"/items/{index}/{SECRET}" for index, item in enumerate(body) if SECRET in item)
+        return {"items": [{name: value for name, value in item.items() if name != SECRET} for item in body]}
 
 
 def _refusal(operation: GitlabOperation, received: Received) -> SourceFailure:
@@ -246,6 +242,15 @@ def declare(target: GitlabTarget) -> dict[str, JSON]:
     return {"group": target.group, "base_url": target.base_url}
 
 
+def identified(declared: Answer, identity: Answer) -> Identified:
+    """Say which group answered; GitLab does not say here who asks."""
+    return Identified(
+        system=f"GitLab at {declared.get('/base_url', str)}",
+        account=f"group {identity.get('/full_path', str)} (id {identity.get('/id', int)})",
+        asker="the owner of the token; GitLab does not name it here",
+    )
+
+
 def contradiction(declared: Answer, identity: Answer) -> str | None:
     """Say which other group answered; None where it is the declared one. Paths know no case."""
     expected, actual = declared.get("/group", str), identity.get("/full_path", str)
@@ -260,7 +265,9 @@ SOURCE = SourceType(
     operations=OPERATIONS,
     declare=declare,
     open=lambda target, opening: closing(GitlabConnection(target, opening)),
+    where=("/base_url",),
     identity="group",
+    identified=identified,
     contradiction=contradiction,
     parallel_questions=1,
     denied=("401", "403", "404"),

@@ -1,0 +1,238 @@
+"""Keys, sealed runs, verifying and judging again, as somebody at a terminal does it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from auditor import plugins
+from tests.cli_process import Ended, auditor, closed_port, database, on_a_terminal, policy, report, runs
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A working folder with a key and two signed runs of a database that nobody can reach."""
+    folder = tmp_path_factory.mktemp("sealed")
+    assert auditor("keys", "generate", cwd=folder).code == 0
+    policy(folder / "pack", ("tls", "postgres-tls"))
+    with closed_port() as port:
+        settings = {
+            "version": 1,
+            "organization": "Explo",
+            "seal": {"key": {"file": "auditor.key"}},
+            "targets": [database("db", port)],
+        }
+        (folder / "auditor.yaml").write_text(json.dumps(settings))
+        for _ in range(2):
+            ended = auditor("run", "--policies", "pack", "-f", "json", cwd=folder)
+            assert (ended.code, ended.err) == (3, "")
+        yield folder
+
+
+@pytest.fixture
+def folder(made: Path, tmp_path: Path) -> Path:
+    shutil.copytree(made, tmp_path / "work")
+    return tmp_path / "work"
+
+
+def in_words(ended: Ended) -> tuple[int, list[str]]:
+    return ended.code, (ended.out + ended.err).splitlines()
+
+
+def key_id(folder: Path) -> str:
+    found: str = json.loads((folder / "auditor.keys.json").read_bytes())["keys"][0]["id"]
+    return found
+
+
+def test_a_run_says_how_it_was_sealed(folder: Path) -> None:
+    ended = auditor("run", "--policies", "pack", "-f", "json", cwd=folder)
+    assert f"sealed as number 3 of the chain, signed by key {key_id(folder)[:16]}…" in ended.out
+    settings = json.loads((folder / "auditor.yaml").read_bytes())
+    del settings["seal"]
+    (folder / "auditor.yaml").write_text(json.dumps(settings))
+    ended = auditor("run", "--policies", "pack", "-f", "json", cwd=folder)
+    assert "sealed as number 4 of the chain, not signed (auditor keys generate makes a key)" in ended.out
+
+
+def test_what_was_sealed_verifies(folder: Path) -> None:
+    first, second = runs(folder / "reports")
+    assert in_words(auditor("verify", "reports", cwd=folder)) == (
+        0,
+        [
+            f"{first.name}: verifies, number 1, signed by key {key_id(folder)}",
+            f"{second.name}: verifies, number 2, signed by key {key_id(folder)}",
+            "the chain is whole, from number 1 to 2",
+            "keys: auditor.keys.json; compare their fingerprints with those that the company gave you",
+        ],
+    )
+    (folder / "auditor.keys.json").rename(folder / "elsewhere.json")
+    code, lines = in_words(auditor("verify", second, "--keys", "elsewhere.json", cwd=folder))
+    assert (code, len(lines)) == (0, 1)
+
+
+def test_what_does_not_verify_ends_with_4_and_says_where(folder: Path) -> None:
+    first, second = runs(folder / "reports")
+    segment = second / "evidence" / "db.main.jsonl"
+    rows = segment.read_bytes().splitlines(keepends=True)
+    segment.write_bytes(b"".join([*rows[:2], rows[2].replace(b"refused", b"allowed"), *rows[3:]]))
+    (first / "plan.json").unlink()
+    ended = auditor("verify", "reports", cwd=folder)
+    assert (ended.code, ended.out) == (4, "")
+    was = "is not what was sealed: its SHA-256 differs; was changed: the line after it bears the mark of another"
+    assert ended.err.splitlines() == [
+        f"evidence does not verify: {first.name}/plan.json: is missing",
+        f"{second.name}/evidence/db.main.jsonl:3: {was}",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["none"], "none does not exist"),
+        (["auditor.yaml"], "auditor.yaml is a file"),
+        (["pack"], "there is no run in pack"),
+        (["reports", "--keys", "none.json"], "none.json: cannot be read"),
+        (["reports", "--since", "0"], "'--since'"),
+    ],
+)
+def test_a_mistake_in_the_command_is_no_verdict_on_evidence(folder: Path, arguments: list[str], said: str) -> None:
+    ended = auditor("verify", *arguments, cwd=folder)
+    assert ended.code == 2
+    assert said in ended.err
+
+
+def test_without_keys_or_by_other_keys_nothing_verifies(folder: Path) -> None:
+    (folder / "auditor.keys.json").unlink()
+    ended = auditor("verify", "reports", "--allow-unsigned", cwd=folder)
+    assert ended.code == 4
+    assert "no key file was given" in ended.err
+    auditor("keys", "generate", "--key", "other.key", cwd=folder)
+    ended = auditor("verify", "reports", cwd=folder)
+    assert ended.code == 4
+    assert "signed by a key that is not known" in ended.err
+
+
+def test_an_unsigned_run_is_taken_only_where_that_is_said(folder: Path) -> None:
+    settings = json.loads((folder / "auditor.yaml").read_bytes())
+    del settings["seal"]
+    (folder / "auditor.yaml").write_text(json.dumps(settings))
+    auditor("run", "--policies", "pack", "-f", "json", "-o", "bare", cwd=folder)
+    (run,) = runs(folder / "bare")
+    for command in (["verify", run], ["evaluate", run, "-o", "again"], ["report", run, "-o", "again"]):
+        ended = auditor(*command, cwd=folder)
+        assert ended.code == 4
+        assert "is not signed" in ended.err
+        allowed = auditor(*command, "--allow-unsigned", cwd=folder)
+        assert allowed.code in (0, 3), allowed.err
+        shutil.rmtree(folder / "again", ignore_errors=True)
+    ended = auditor("verify", run, "--allow-unsigned", cwd=folder)
+    assert "UNSIGNED: anybody could have made or changed it" in ended.out
+
+
+def test_the_head_of_the_chain_shows_later_what_was_taken_away(folder: Path) -> None:
+    head = auditor("keys", "head", cwd=folder).out.strip()
+    assert head.startswith("2:")
+    assert auditor("verify", "reports", "--head", head, cwd=folder).code == 0
+    first, second = runs(folder / "reports")
+    shutil.rmtree(second)
+    assert auditor("verify", "reports", cwd=folder).code == 0
+    ended = auditor("verify", "reports", "--head", head, cwd=folder)
+    assert ended.code == 4
+    assert "is not there any more" in ended.err
+    shutil.rmtree(first)
+    assert auditor("keys", "head", cwd=folder).code == 2
+
+
+def test_rotated_keys_verify_what_they_sealed(folder: Path) -> None:
+    before = key_id(folder)
+    ended = auditor("keys", "rotate", cwd=folder)
+    assert ended.code == 0
+    assert f"valid no longer: {before}" in ended.out
+    auditor("run", "--policies", "pack", "-f", "json", cwd=folder)
+    lines = auditor("verify", "reports", cwd=folder).out.splitlines()
+    assert [before in line for line in lines[:3]] == [True, True, False]
+    shown = auditor("keys", "show", cwd=folder).out.splitlines()
+    assert [line.rpartition(", ")[2][:5] for line in shown] == ["until", "in us"]
+    pem = auditor("keys", "show", "--pem", cwd=folder).out
+    assert pem.count("-----BEGIN PUBLIC KEY-----") == 2
+
+
+def test_a_key_that_cannot_be_trusted_seals_nothing(folder: Path) -> None:
+    key = folder / "auditor.key"
+    key.chmod(0o644)
+    ended = auditor("run", "--policies", "pack", cwd=folder)
+    assert (ended.code, ended.out) == (2, "")
+    assert "others can read this private key (mode 0644); chmod 600 auditor.key" in ended.err
+    key.chmod(0o600)
+    auditor("keys", "generate", "--key", "other.key", "--keys", "other.json", cwd=folder)
+    (folder / "other.key").rename(key)
+    ended = auditor("run", "--policies", "pack", cwd=folder)
+    assert ended.code == 2
+    assert "is not among these keys" in ended.err
+    key.unlink()
+    assert auditor("run", "--policies", "pack", cwd=folder).code == 2
+    assert len(runs(folder / "reports")) == 2
+
+
+def test_the_key_may_come_from_the_environment_and_stays_there(folder: Path) -> None:
+    pem = (folder / "auditor.key").read_text()
+    (folder / "auditor.key").unlink()
+    settings = json.loads((folder / "auditor.yaml").read_bytes())
+    settings["seal"] = {"key": {"env": "SEALING_KEY"}, "keys": "auditor.keys.json"}
+    (folder / "auditor.yaml").write_text(json.dumps(settings))
+    ended = auditor("run", "--policies", "pack", "-vv", cwd=folder, SEALING_KEY=pem)
+    assert ended.code == 3
+    assert "signed by key" in ended.out
+    secret = pem.splitlines()[1]
+    kept = [path.read_text(errors="replace") for path in folder.rglob("*") if path.is_file()]
+    assert not [text for text in (ended.out, ended.err, *kept) if secret in text]
+    for variables in ({}, {"SEALING_KEY": ""}, {"SEALING_KEY": "canary"}):
+        ended = auditor("run", "--policies", "pack", cwd=folder, **variables)
+        assert ended.code == 2
+        assert "SEALING_KEY" in ended.err
+        assert "canary" not in ended.err
+
+
+def test_judging_again_is_the_same_to_the_byte(folder: Path) -> None:
+    run, _ = runs(folder / "reports")
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    ended = auditor("evaluate", run, "-o", "again", "-f", "json", cwd=folder)
+    assert ended.code == 3
+    assert (folder / "again/report.json").read_bytes() == (run / "report.json").read_bytes()
+    assert (folder / "again/findings/db.main.jsonl").read_bytes() == (run / "findings/db.main.jsonl").read_bytes()
+    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
+
+
+def test_another_policy_or_time_is_a_what_if_in_every_report(folder: Path) -> None:
+    run, _ = runs(folder / "reports")
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    policy(folder / "other", ("certificate", "postgres-client-certificate"), statement="we speak mTLS")
+    formats = ",".join(plugins.reports())
+    ended = auditor("evaluate", run, "--policies", "other", "-o", "again", "-f", formats, cwd=folder)
+    assert ended.code == 3
+    assert "“we speak mTLS”" in ended.out
+    assert "what-if: judged again under other policies (other); no result of the run" in ended.out
+    for name, kind in plugins.reports().items():
+        assert "judged again under other policies" in (folder / "again" / kind.filename).read_text(), name
+    assert report(folder / "again")["run"]["what_if"] == "judged again under other policies (other)"
+    ended = auditor("evaluate", run, "--as-of", "2030-01-02", "-o", "later", cwd=folder)
+    assert "what-if: judged again as of 2030-01-02 00:00:00 UTC instead of 2" in ended.out
+    assert report(folder / "later")["run"]["as_of"] == "2030-01-02T00:00:00Z"
+    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
+    ended = auditor("evaluate", run, "--as-of", "soon", "-o", "never", cwd=folder)
+    assert ended.code == 2
+    assert "is no date or time" in ended.err
+    ended = auditor("evaluate", run, "--policies", "none", "-o", "never", cwd=folder)
+    assert ended.code == 2
+
+
+def test_it_fits_a_terminal(folder: Path) -> None:
+    for command in (["verify", "reports"], ["keys", "show"], ["keys", "--help"], ["verify", "--help"]):
+        shown = on_a_terminal(*command, cwd=folder, columns=80)
+        assert shown.code == 0
+        if "--help" in command:
+            assert max(map(len, shown.out.splitlines())) <= 80
