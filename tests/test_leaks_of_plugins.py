@@ -113,7 +113,7 @@ def evaluate(subject, params):
 CHECK = Check(
     id="leaky", title="leaky", sources={"leaky": {name: 0 for name in OPERATIONS}}, shard="target",
     basis=Basis.CONFIGURATION, params=Params, collect=collect, evaluate=evaluate, population="all", proves="nothing",
-    cannot_prove=("anything",),
+    cannot_prove=("anything",), no_second_source="there is nothing to count",
 )
 
 

@@ -241,6 +241,22 @@ def test_a_question_about_somebody_names_the_address_and_is_kept_with_the_pseudo
     assert [line["resource"]["id"] for line in lines if line["kind"] == "subject"] == [pseudonym, "crate"]
 
 
+def test_earlier_evidence_is_asked_by_the_names_that_were_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = toy.source
+
+    def of_evidence(world: World) -> Any:
+        kind = plain(world)
+        lock = msgspec.structs.replace(kind.operations["lock"], asks_evidence=True)
+        return msgspec.structs.replace(kind, operations={**kind.operations, "lock": lock})
+
+    monkeypatch.setattr(toy, "source", of_evidence)
+    world = boxes("ada@explo.co")
+    toy.audit(world, tmp_path, claim("c", TEST), more=PRIVATE)
+    pseudonym = Pseudonyms(KEY.encode(), "Toys").of("ada@explo.co")
+    assert [question for question in world.asked if "lock" in question] == [f'main:lock{{"id": "{pseudonym}"}}']
+    assert plugins.sources()["runs"].operations["distinct"].asks_evidence
+
+
 def test_judged_again_offline_and_without_the_key_it_is_the_same_to_the_byte(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
