@@ -285,10 +285,15 @@ class _Patient:
             for target, asked in self._asked.items()
             for put in asked.puts.values()
             if put.cut
-            for offset in segment.asked(question_key(target, put.operation.name, put.params)) or ()
+            for offset in segment.asked(question_key(target, put.operation.name, self._kept(put.params))) or ()
         }
         failed = {record.line for record in segment.records() if record.status == "error"}
         return not lines.isdisjoint(cut | failed)
+
+    def _kept(self, params: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the parameters of a question as the check gave them: what was put may name somebody."""
+        kept: Mapping[str, Any] = self._context.redactor.scrub(params)[0]
+        return kept
 
     def _try_alike(self, name: str, recorders: Mapping[str, Recorder]) -> None:
         """Try what nothing asked for by the question of an operation that takes the same parameters."""

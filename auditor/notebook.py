@@ -86,7 +86,7 @@ class Recorder:
             yield self._failed("identity", f"not asked, because who asks is not proved: {self.identity_unproved}")
             return
         try:
-            asked = self._redactor.reveal(params)
+            asked = params if operation.asks_evidence else self._redactor.reveal(params)
             for number, reply in enumerate(self._connection.ask(operation, asked), 1):
                 if number > MOST_PAGES:
                     yield self._failed("malformed", f"more than {MOST_PAGES:,} pages, so the list has no end")

@@ -106,7 +106,8 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     `permission` is what the asking identity needs, in the system's own words; `items` the pointer of a page's list for
     operations that are read as a listing; `needs_identity` is off for questions whose answer does not depend on who
     asks (wire probes); `dated` points at the datum's own time where that is not the time of asking; `like` names an
-    operation that takes the same parameters: by its question this one can be tried where no subject asks for it.
+    operation that takes the same parameters: by its question this one can be tried where no subject asks for it. Where
+    `asks_evidence` is set, it is asked of what was kept, by the names that were: pseudonyms are not turned back for it.
     """
 
     name: str
@@ -117,6 +118,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     needs_identity: bool = True
     dated: str = ""
     like: str = ""
+    asks_evidence: bool = False
 
     @property
     def calls(self) -> int:

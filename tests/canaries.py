@@ -20,8 +20,6 @@ def forms(secret: str) -> dict[str, str]:
     """The secret as a system that means harm may send it back."""
     raw = secret.encode()
     more = {
-        "small": secret.lower(),
-        "on one line": " ".join(secret.split()),
         "within a sentence": f"so {secret}, they say",
         "in a URL": f"https://user:{urllib.parse.quote(secret, safe='')}@host.example/",
         "Basic header": f"Basic {base64.b64encode(b'user:' + raw).decode()}",
@@ -39,7 +37,7 @@ def within_bytes(secret: str) -> dict[str, str]:
 def needles(secret: str) -> set[bytes]:
     """What must be nowhere: every form, base64 at every alignment without its ends, and either half of the secret."""
     raw = secret.encode()
-    found = {form.encode() for form in written_forms(secret).values()} | {secret.lower().encode()}
+    found = {form.encode() for form in written_forms(secret).values()}
     for before in (b"", b"x", b"xy"):
         core = base64.b64encode(before + raw)[len(before) + 2 : -4]
         found |= {core, core.replace(b"+", b"-").replace(b"/", b"_")}

@@ -14,10 +14,8 @@ from auditor.doctor import Checkup, Examination, examine_all
 from auditor.plan import Selection
 from auditor.questions import SourceType
 from auditor.redact import Redactor
-from auditor.settings import secret_refs
 from auditor.sources.clock import utcnow
-from auditor.sources.secrets import Keeper
-from auditor.tasks import Context
+from auditor.tasks import Context, find_secrets
 
 
 def examine(
@@ -37,12 +35,10 @@ def examine(
     targets = plan.declare(loaded, sources)
     pack = policy.load(policies, checks, plan.selectors(targets, sources))
     redactor = Redactor()
-    keeper = Keeper(loaded.folder, redactor.conceal)
-    for target in loaded.targets:
-        keeper.conceal(target.id, secret_refs(target.settings))
+    keeper = find_secrets(loaded, sources, redactor)
     context = Context(
         run=Path("nowhere"),
-        plan=plan.make(pack, targets, loaded.organization, checks, selection),
+        plan=plan.make(pack, targets, loaded.organization, checks, selection, loaded.privacy),
         settings=loaded,
         tests={test.id: test for _, test in pack.tests()},
         checks=checks,

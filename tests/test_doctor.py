@@ -28,11 +28,12 @@ LEAST = {"main:who": 1, "main:boxes": 1, 'main:lock{"id": "b0"}': 1}
 
 
 def doctor(world: World, folder: Path, *tests: dict[str, Any], **parts: Any) -> Examination:
-    """Examine one shelf for these tests. `checks`, `source` and `entry` replace the usual."""
+    """Examine one shelf for these tests. `checks`, `source` and `entry` replace the usual, `more` is of the file."""
     kind = source(world, **parts.get("source", {}))
     entry = {"id": "s", "type": "shelf", "owner": "me", **parts.get("entry", {})}
     config = folder / "auditor.yaml"
-    config.write_text(yaml.safe_dump({"version": 1, "organization": "Toys", "targets": [entry]}))
+    whole = {"version": 1, "organization": "Toys", "targets": [entry], **parts.get("more", {})}
+    config.write_text(yaml.safe_dump(whole))
     file = {"version": 1, "id": "toys", "title": "Toys?", "source": {"title": "T", "url": "https://example.com"}}
     (folder / "pack.yaml").write_text(yaml.safe_dump({**file, "claims": [claim("c", *tests)]}))
     before = sorted(folder.iterdir())
@@ -67,6 +68,45 @@ def test_each_operation_is_asked_once_and_its_first_page_only(tmp_path: Path) ->
     assert found.ready
     assert states(found) == {"boxes-locked": "ready", "boxes-dated": "ready"}
     assert of(found, "boxes-locked").tried == ("boxes", "lock")
+
+
+def test_somebody_is_asked_about_by_address_and_spoken_of_by_pseudonym(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And a check that stops at a list that was cut, or at a question that was not put, is still not in the way."""
+    monkeypatch.setenv("KEY", "0123456789abcdef")
+    more = {"privacy": "pseudonymous", "pseudonym_key": {"env": "KEY"}}
+    people = [{"id": f"p{index}@explo.co", "closed": True} for index in range(9)]
+    world = World(people, pages=3)
+    found = doctor(world, tmp_path, LOCKED, more=more)
+    assert world.asked == {"main:who": 1, "main:boxes": 1, 'main:lock{"id": "p0@explo.co"}': 1}
+    assert found.ready
+    world = World(people, errors={"lock": Failure("odd", "p0@explo.co is unknown")})
+    found = doctor(world, tmp_path, LOCKED, more=more)
+    assert "p0@explo.co" not in reasons(found)
+    assert "@pseudonym.invalid is unknown" in reasons(found)
+
+
+def test_a_check_that_stops_at_a_list_of_somebody_that_was_cut_is_not_in_the_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was put names the address, and what was kept the pseudonym: it is the same question."""
+    monkeypatch.setenv("KEY", "0123456789abcdef")
+    more = {"privacy": "pseudonymous", "pseudonym_key": {"env": "KEY"}}
+
+    def collect(params: Any, shelf: Any) -> Any:
+        del params
+        listing = shelf.listing("boxes", owner=shelf.ask("who").get("/Owner", str))
+        yield from (Subject(Resource("shelf.box", box.get("/id", str)), box=box) for box in listing)
+        raise Unproven("who asks is not listed", [listing])
+
+    sources = {"shelf": {"who": 1, "boxes": 1, "lock": 0}}
+    check = msgspec.structs.replace(toy.CHECKS["boxes-locked"], collect=collect, sources=sources)
+    parts: dict[str, Any] = {"more": more, "checks": {check.id: check}, "entry": {"owner": "me@explo.co"}}
+    world = World(boxes(9), pages=3, owner="me@explo.co")
+    assert doctor(world, tmp_path, LOCKED, **parts).ready
+    assert 'main:boxes{"owner": "me@explo.co"}' in world.asked
+    assert not doctor(World(boxes(9), owner="me@explo.co"), tmp_path, LOCKED, **parts).ready  # the control: whole
 
 
 def test_the_second_page_is_not_even_fetched(tmp_path: Path) -> None:

@@ -14,14 +14,16 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import yaml
 
 from auditor import plugins, policy, settings, yamlcore
+from auditor.checking import Source, Subject
 from auditor.cli import inputs
 from auditor.cli.logs import RedactingFormatter
 from auditor.engine import Audit, Plugins, evaluate
-from auditor.model import UsageError
+from auditor.model import Resource, Unproven, UsageError
 from auditor.pseudonyms import Pseudonyms
 from auditor.questions import Failure
 from auditor.redact import Redactor
@@ -239,6 +241,22 @@ def test_a_question_about_somebody_names_the_address_and_is_kept_with_the_pseudo
     assert [line["resource"]["id"] for line in lines if line["kind"] == "subject"] == [pseudonym, "crate"]
 
 
+def test_earlier_evidence_is_asked_by_the_names_that_were_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = toy.source
+
+    def of_evidence(world: World) -> Any:
+        kind = plain(world)
+        lock = msgspec.structs.replace(kind.operations["lock"], asks_evidence=True)
+        return msgspec.structs.replace(kind, operations={**kind.operations, "lock": lock})
+
+    monkeypatch.setattr(toy, "source", of_evidence)
+    world = boxes("ada@explo.co")
+    toy.audit(world, tmp_path, claim("c", TEST), more=PRIVATE)
+    pseudonym = Pseudonyms(KEY.encode(), "Toys").of("ada@explo.co")
+    assert [question for question in world.asked if "lock" in question] == [f'main:lock{{"id": "{pseudonym}"}}']
+    assert plugins.sources()["runs"].operations["distinct"].asks_evidence
+
+
 def test_judged_again_offline_and_without_the_key_it_is_the_same_to_the_byte(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -269,6 +287,24 @@ def test_what_a_system_says_and_declares_names_nobody(tmp_path: Path) -> None:
         assert Pseudonyms(KEY.encode(), "Toys").of(f"{name}@explo.co").partition("@")[0] in text
     line = next(line for line in (found.run / "evidence" / "s.main.jsonl").read_text().splitlines() if '"lock"' in line)
     assert "raw_sha256" not in json.loads(line)
+
+
+def test_what_a_check_puts_together_is_no_address_in_the_evidence_either(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def collect(params: Any, shelf: Source) -> Iterator[Subject]:
+        del params
+        box = next(iter(shelf.listing("boxes")))
+        yield Subject(Resource("shelf.box", f"{box.get('/id', str)}@explo.co", f"{box.get('/id', str)}@explo.co"))
+        raise Unproven(f"nobody knows {box.get('/id', str)}@explo.co", [box])
+
+    monkeypatch.setitem(
+        toy.CHECKS, "boxes-locked", msgspec.structs.replace(toy.CHECKS["boxes-locked"], collect=collect)
+    )
+    found = toy.audit(boxes("ada"), tmp_path, claim("c", TEST), more=PRIVATE)
+    text = text_of(found.run / "evidence")
+    assert "ada@" not in text
+    assert text.count(Pseudonyms(KEY.encode(), "Toys").of("ada@explo.co")) == 3
 
 
 def test_a_parameter_that_no_answer_can_be_equal_to_is_refused(tmp_path: Path) -> None:

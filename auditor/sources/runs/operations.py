@@ -15,6 +15,7 @@ _ROWS = (
         summary="The distinct values that earlier runs saw at a pointer, for up to 1,000 resources.",
         permission="read access to the folder of earlier runs",
         needs_identity=False,
+        asks_evidence=True,
     ),
 )
 OPERATIONS: Mapping[str, Operation] = MappingProxyType({row.name: row for row in _ROWS})
