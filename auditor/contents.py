@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import os
@@ -53,8 +54,11 @@ class Directory:
         return sorted(found, key=os.fsencode)
 
     def open(self, name: str) -> io.BufferedIOBase:
-        """Open one file, and never through a link."""
-        descriptor = os.open(self.path / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        """Open one file, and never through a link; a pipe in its place would never be opened (hence O_NONBLOCK)."""
+        descriptor = os.open(self.path / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise OSError(errno.EINVAL, "is no ordinary file", name)
         return os.fdopen(descriptor, "rb")
 
     def _walk(self, folder: Path, prefix: str, found: list[str]) -> None:

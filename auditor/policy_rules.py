@@ -215,15 +215,19 @@ class _Test:
                 there_is = or_known(source, further) or f"; it reads {one_of(check.sources)} only"
                 yield self._problem(f"{check.id} reads no further source {quoted(source)}{there_is}", "with", source)
             elif self._known is not None and isinstance(target, str):
-                yield from self._bound(self._known, source, target)
+                yield from self._bound(self._known, check, source, target)
         for source in further:
             if source not in bound:
                 yield self._problem(f"{check.id} also reads {source}: bind it, with: {{{source}: <target id>}}")
 
-    def _bound(self, known: Selectors, source: str, target: str) -> Iterator[Problem]:
+    def _bound(self, known: Selectors, check: Check, source: str, target: str) -> Iterator[Problem]:
+        """Check what a further source is bound to; where there is no target to look at, none is missed."""
         kind = known.ids.get(target)
+        if kind is None and check.target_type not in known.ids.values():
+            return
         if kind is None or (kind != source and kind in known.types):
-            there_is = or_known(target, [name for name, kind in known.ids.items() if kind == source])
+            of_its_type = [name for name, kind in known.ids.items() if kind == source]
+            there_is = or_known(target, of_its_type) if of_its_type else "; auditor.yaml has no target of that type"
             yield self._problem(f"no {source} target has the id {quoted(target)}{there_is}", "with", source)
 
     def _target(self, name: str, index: int) -> Iterator[Problem]:

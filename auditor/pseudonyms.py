@@ -3,7 +3,7 @@
 A pseudonym is `p-<20 hex>@pseudonym.invalid`: the first digits of HMAC-SHA-256 (RFC 2104) over the organization, a line
 feed and the address in folded case, so that whoever has the key can tell whose it is, and nobody else can. It is shaped
 like an address, and `.invalid` is nobody's (RFC 2606). What counts as an address in running text is decided here, and
-why is in .github/decisions/0019; one that is a pseudonym already stays as it is.
+why is in .github/decisions/0022; one that is a pseudonym already stays as it is.
 """
 
 from __future__ import annotations

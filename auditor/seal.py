@@ -134,7 +134,7 @@ def decode_manifest(payload: bytes) -> ManifestStatement:
 def _decode(payload: bytes, decoder: msgspec.json.Decoder[Statement]) -> Statement:
     try:
         statement = decoder.decode(payload)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise EvidenceError(f"is no statement of a run: {error}") from None
     if msgspec.json.encode(statement) != payload:
         raise EvidenceError("is not written canonically: its bytes are not those that its content gives")

@@ -52,7 +52,7 @@ class Verified(msgspec.Struct, frozen=True, kw_only=True):
     """A run that is what was sealed. `key` is the one that signed it (None: nobody did).
 
     `stamped` is the time stamp on its evidence, held against the authorities that count; None where there is none, or
-    nothing to hold it against: `not_stamped` says which.
+    nothing to hold it against.
     """
 
     scope: Scope
@@ -62,14 +62,12 @@ class Verified(msgspec.Struct, frozen=True, kw_only=True):
     stamped: Stamped | None = None
 
     @property
-    def not_stamped(self) -> str:
-        """Why the date of the run rests on nobody else's word; "" where it does."""
+    def dated(self) -> str:
+        """Who else says when the run was, or why nobody does."""
         said = self.finished.timestamp
-        if self.stamped is not None:
-            return ""
         if said is None:
             return NO_STAMP
-        return f"{said.words}; {UNHELD}" if said.at else said.words
+        return f"{said.words}; {UNHELD}" if said.at and self.stamped is None else said.words
 
     @property
     def run(self) -> str:
@@ -111,7 +109,7 @@ def verify_run(run: Contents, keys: KeyRing | None, *, allow_unsigned: bool = Fa
 
 def require_timestamps(runs: Sequence[Verified]) -> None:
     """Raise `DoesNotVerify` unless a time-stamp authority that counts says of each run when it was."""
-    if flaws := [Flaw(f"{one.run}/{seal.STAMP}", 0, one.not_stamped) for one in runs if one.stamped is None]:
+    if flaws := [Flaw(f"{one.run}/{seal.STAMP}", 0, one.dated) for one in runs if one.stamped is None]:
         raise DoesNotVerify(flaws)
 
 

@@ -24,6 +24,8 @@ _NUMBER = re.compile(r"[-+]?[0-9]+(\.[0-9]+)?", re.ASCII)
 
 def harmless(text: str) -> str:
     """Return text that cannot command a terminal: control and direction characters made visible."""
+    if text.isprintable():
+        return text
     return "".join(
         f"\\u{ord(char):04x}" if unicodedata.category(char) in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp") else char
         for char in text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -17,6 +17,7 @@ from botocore.compat import HTTPHeaders
 
 from auditor import plan, plugins, policy, settings
 from auditor.engine import Audit, Plugins
+from auditor.keys import SigningKey
 from auditor.model import Outcome
 from auditor.questions import Opening, Reply
 from auditor.redact import Redactor
@@ -39,6 +40,7 @@ SHORT_LIVED = (
 )
 TESTS: dict[str, tuple[str, dict[str, object]]] = {
     "ebs": ("aws-ebs-volume-encryption", {}),
+    "keys": ("aws-ebs-key-stability", {}),
     "ebs-customer": ("aws-ebs-volume-encryption", {"key_manager": "CUSTOMER"}),
     "expiry": ("aws-s3-object-expiry", {"buckets": TAG, "prefix": "exports/", "max_days": 7}),
     "expiry-named": ("aws-s3-object-expiry", {"buckets": ["exports"], "prefix": "exports/", "max_days": 7}),
@@ -112,11 +114,24 @@ class Audited:
         return [line for line in lines if line.get("operation") == operation]
 
 
-def audit(aws: PagingAws, folder: Path, *tests: str, workers: int = 8, **target: Any) -> Audited:
-    """Audit the account; each of the named TESTS belongs to a claim of the same id."""
+def audit(
+    aws: PagingAws,
+    folder: Path,
+    *tests: str,
+    workers: int = 8,
+    organization: str = "Explo",
+    past: Mapping[str, Any] | None = None,
+    key: SigningKey | None = None,
+    **target: Any,
+) -> Audited:
+    """Audit the account; each of the named TESTS belongs to a claim of the same id.
+
+    `past` are the settings of a target of earlier runs; the runs go to `runs`, and are signed with `key`.
+    """
     found = Plugins(plugins.checks(), plugins.sources(), plugins.reports())
     entry = {"id": "prod", "type": "aws", "account_id": "123456789012", "endpoint_url": aws.url, "max_attempts": 1}
-    text = json.dumps({"version": 1, "organization": "Explo", "targets": [{**entry, **target}]})
+    entries = [{**entry, **target}, *([{"id": "past", "type": "runs", **past}] if past is not None else [])]
+    text = json.dumps({"version": 1, "organization": organization, "targets": entries})
     (folder / "auditor.yaml").write_text(text)
     loaded = settings.load(folder / "auditor.yaml", found.sources)
     targets = plan.declare(loaded, found.sources)
@@ -124,7 +139,7 @@ def audit(aws: PagingAws, folder: Path, *tests: str, workers: int = 8, **target:
     pack = policy.load(folder / "pack.yaml", found.checks, plan.selectors(targets, found.sources))
     planned = plan.make(pack, targets, loaded.organization, found.checks)
     redactor = Redactor()
-    one = Audit(loaded, pack, planned, found, folder / "runs", formats=("json",), redactor=redactor)
+    one = Audit(loaded, pack, planned, found, folder / "runs", formats=("json",), redactor=redactor, key=key)
     with ThreadPoolExecutor(workers) as pool:
         return Audited(*one.run(pool))
 
@@ -133,7 +148,16 @@ def _pack(tests: tuple[str, ...]) -> dict[str, object]:
     claims = []
     for name in tests:
         check, params = TESTS[name]
-        test = {"id": name, "check": check, "targets": ["aws"], "severity": "high", "cadence": "P1D", "max_age": "P1D"}
+        test: dict[str, Any] = {
+            "id": name,
+            "check": check,
+            "targets": ["aws"],
+            "severity": "high",
+            "cadence": "P1D",
+            "max_age": "P1D",
+        }
+        if further := plugins.checks()[check].further_sources:
+            test["with"] = dict.fromkeys(further, "past")
         claims.append(
             {
                 "id": name,

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from auditor.model import JSON, Basis, Citation, ClaimVerdict, Outcome, Resource, Severity
+from auditor.notices import FACTS
 from auditor.results import (
     ClaimCounts,
     ClaimResult,
@@ -176,6 +177,19 @@ def several() -> list[Finding]:
     ]
 
 
+def an_item(line: int, file: str = "evidence/prod.us-east-1.jsonl") -> EvidenceItem:
+    facts = {
+        "System": "Amazon Web Services",
+        "Account": "account 123456789012",
+        "Asked as": "arn:aws:iam::123456789012:user/auditor",
+        "Operation": "ec2.describe_volumes",
+        "Parameters": '{"VolumeIds":["' + '","'.join(f"vol-{number:08}" for number in range(200)) + '"]}',
+        "Page": f"{line - 5} of 9",
+        "SHA-256 of the line": f"{line:064x}",
+    }
+    return EvidenceItem(file, line, {name: facts.get(name, f"{name} of line {line}") for name in FACTS})
+
+
 def a_run() -> Stored:
     head = a_head(
         a_claim(
@@ -192,4 +206,4 @@ def a_run() -> Stored:
             criteria=(CriterionSupport(id="CC6.1", support="direct", claims=("at-rest", "tls")),),
         ),
     )
-    return Stored(head, several(), lambda cite: {"Encrypted": False, "at": cite.pointer})
+    return Stored(head, several(), lambda cite: {"Encrypted": False, "at": cite.pointer}, [an_item(7)])

@@ -82,7 +82,7 @@ def test_without_a_command_help_is_shown_as_a_mistake(shell: Shell) -> None:
         (["rnu"], "Error: there is no command 'rnu' (did you mean 'run'?)"),
         (["run", "--clame", "x"], "Error: No such option '--clame'. Did you mean '--claim'?"),
         (["run", "--format", "htlm"], "unknown format 'htlm' (did you mean 'html'?)"),
-        (["run", "--format", "json,zzz"], "unknown format 'zzz'; known here: csv, html, json, junit, markdown"),
+        (["run", "--format", "json,zzz"], "unknown format 'zzz'; known here: csv, evidence, html, json, junit,"),
         (["run", "--workers", "0"], "--workers '0': expected threads:N with N from 1 to 256"),
         (["run", "--workers", "threads:1000"], "--workers 'threads:1000': expected threads:N with N from 1 to 256"),
         (["run", "--fail-on", "always"], "'always' is not one of 'unproven', 'refuted', 'never'"),
@@ -200,7 +200,7 @@ def test_hostile_names_in_mistakes_command_no_terminal(tmp_path: Path, shell: Sh
     shown = shell("policy", "validate", "\x1b[31m\x07\u202e.yaml")
     assert shown.code == 2
     assert "unknown key 'a\\u001b]0;x\\u0007\\u202e\\u000a'" in shown.err
-    assert shown.err.startswith("\\u001b[31m\\u0007\\u202e.yaml:1:")
+    assert "\n\\u001b[31m\\u0007\\u202e.yaml:1:" in shown.err
     assert not set(shown.err) & set("\x1b\x07\u202e")
 
 

@@ -198,7 +198,7 @@ def test_an_organization_in_order_is_ready_and_its_budget_is_told(tmp_path: Path
         found = of_github(server.url, tmp_path)
         assert found.ready, reasons(found)
         assert of(found, "github-mfa").untried == ()
-        assert sorted(server.calls.values()) == [1] * 5
+        assert sorted(server.calls.values()) == [1] * 6
         assert found.allowance is not None
         assert (found.allowance.remaining, found.allowance.limit) == (4995, 5000)
 

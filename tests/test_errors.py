@@ -52,7 +52,7 @@ MISTAKES = [
     Mistake("run -c", ("'-c'", "requires an argument")),
     Mistake("run --fail-on always", ("'--fail-on'", "'always'", "'unproven', 'refuted', 'never'", TRY)),
     Mistake("run --format htlm", ("--format", "'htlm'", "did you mean 'html'?", TRY)),
-    Mistake("run --format zzz", ("--format", "'zzz'", "known here: csv, html, json, junit, markdown", TRY)),
+    Mistake("run --format zzz", ("--format", "'zzz'", "known here: csv, evidence, html, json, junit, markdown", TRY)),
     Mistake("run --workers 0", ("--workers '0'", "expected threads:N", "from 1 to 256")),
     Mistake("demo --world sick", ("'--world'", "'sick'", "'healthy', 'broken'", TRY)),
     Mistake("completion tcsh", ("'SHELL'", "'tcsh'", "'bash', 'zsh', 'fish'", TRY)),

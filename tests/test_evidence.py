@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from auditor.evidence import Segment
@@ -62,6 +63,26 @@ def recorder(of: Segment, echo: Echo, redactor: Redactor | None = None) -> Recor
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "s.main.jsonl"
+
+
+def test_members_that_were_left_out_are_named_and_their_bytes_have_no_digest(path: Path) -> None:
+    """Nobody can try what a short secret was, against the digest of bytes of which all else is known."""
+
+    class Dropping(Echo):
+        def ask(self, operation: Operation, params: Mapping[str, Any]) -> Iterator[Reply]:
+            for reply in super().ask(operation, params):
+                yield msgspec.structs.replace(reply, raw_sha256="ab", dropped=params.get("dropped", ()))
+
+    live = segment(path)
+    asking = Questions(live, "s", kind(), recorder(live, Dropping(), Redactor(["hunter2hunter2"])))
+    for dropped in ((), ("/a/hunter2hunter2", "/b")):
+        assert asking.ask("get", dropped=dropped).get("/Items", list), "what was left out makes nothing unreadable"
+    live.close(complete=True, error="", at=NOW)
+    live.release()
+    whole, rest = (json.loads(line) for line in path.read_bytes().splitlines()[1:3])
+    assert (whole["raw_sha256"], rest["dropped"]) == ("ab", ["/a/[redacted]", "/b"])
+    assert "raw_sha256" not in rest
+    assert "dropped" not in whole
 
 
 def test_what_was_asked_live_is_read_back_the_same(path: Path) -> None:

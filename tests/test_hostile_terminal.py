@@ -39,6 +39,7 @@ EACH = 3
 OURS = re.compile(
     r"(refuted|unproven)  (accounts|volumes|database)-claim  (by [a-z]+|no basis)"
     r"| {4}.*|| *[0-9]+ claims?: .*|out/[0-9TZ]+-[0-9a-f]{8}/report\.[a-z.]+|since .*"
+    r"|sealed as number [0-9]+ of the chain, not signed \(auditor keys generate makes a key\)"
 )
 """What a line may be: nothing but claims, figures and files begins at its left edge."""
 

@@ -454,9 +454,11 @@ def test_the_archive_and_the_folder_are_judged_alike(packed: Packed, tmp_path: P
             check(packed.path, packed.ring)
     packed.path.write_bytes(data)
     assert check(packed.path, packed.ring).files
-    (tmp_path / "text").write_text("hello")
+    (tmp_path / "text.zip").write_text("hello")
     with pytest.raises(EvidenceError, match="is no archive"):
-        check(tmp_path / "text", packed.ring)
+        check(tmp_path / "text.zip", packed.ring)
+    with pytest.raises(UsageError, match="is a file, and no package"):
+        check((tmp_path / "text.zip").rename(tmp_path / "text"), packed.ring)
 
 
 def test_large_populations_are_paged(tmp_path: Path) -> None:

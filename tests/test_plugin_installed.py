@@ -109,7 +109,7 @@ def test_a_group_as_it_should_be_is_supported(installed: Environment, tmp_path: 
         "/api/v4/groups/explo": 1, "/api/v4/user": 1, "/api/v4/groups/explo/members/all": 2,
         "/api/v4/groups/explo/invitations": 1,
     }  # fmt: skip
-    again = installed.auditor("evaluate", run, "-o", "again", "-f", "lines", cwd=tmp_path)
+    again = installed.auditor("evaluate", run, "--allow-unsigned", "-o", "again", "-f", "lines", cwd=tmp_path)
     assert again.code == 0
     assert (tmp_path / "again/findings/code.main.jsonl").read_bytes() == (run / "findings/code.main.jsonl").read_bytes()
     for path in (path for path in tmp_path.rglob("*") if path.is_file()):

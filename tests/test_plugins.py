@@ -151,6 +151,11 @@ SOURCES = {
     "X = replace(SOURCE, operations={'membership': replace(SOURCE.operations['membership'], effect='delete')})": (
         "operations: membership: effect: must be read, probe or create, not 'delete'"
     ),
+    "X = replace(SOURCE, where='/base_url')": "where: must be a tuple of texts",
+    "X = replace(SOURCE, identified='no')": "identified: must be a function, not a value of type str",
+    "X = replace(SOURCE, identified=None)": (
+        "identified: is missing; where there is an identity, it says who answered whom"
+    ),
     "X = replace(SOURCE, identity='who')": "identity: names the operation 'who', which it does not have",
     "X = replace(SOURCE, fan_out='members')": "shards: must be a function, for fan_out is set",
     "X = replace(SOURCE, parallel_questions=0)": "parallel_questions: must be a whole number, at least 1",

@@ -320,6 +320,17 @@ def test_a_target_of_unknown_type_is_one_mistake_not_two(tmp_path: Path) -> None
     assert problems_of(tmp_path, a_pack("p", a_claim("c", test)), known=known) == []
 
 
+def test_a_further_source_is_missed_only_where_there_is_something_to_look_at(tmp_path: Path) -> None:
+    """A pack is for every system of a company; who audits one of them needs nothing for the others."""
+    text = a_pack("p", a_claim("c", a_test("t", "keys-listed", "house", **{"with": {"papers": "files"}})))
+    types = KNOWN.types
+    nothing = policy.Selectors(ids={"wood": "garden"}, tags=frozenset(), types=types)
+    assert problems_of(tmp_path, text, known=nothing) == []
+    house = policy.Selectors(ids={"home": "house"}, tags=frozenset(), types=types)
+    (problem,) = problems_of(tmp_path, text, known=house)
+    assert problem.endswith("no papers target has the id 'files'; auditor.yaml has no target of that type")
+
+
 def test_without_settings_targets_are_not_compared(tmp_path: Path) -> None:
     text = a_pack("p", a_claim("c", a_test("t", "keys-listed", "anything", **{"with": {"papers": "whatever"}})))
     assert problems_of(tmp_path, text, known=None) == []

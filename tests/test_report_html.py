@@ -17,9 +17,10 @@ import pytest
 from playwright.sync_api import Browser, Dialog, Locator, Page, expect, sync_playwright
 
 from auditor.model import Citation, ClaimVerdict, Outcome, Resource
+from auditor.notices import FACTS
 from auditor.reports.html import QUOTE_BYTES, QUOTED_PASSES, REPORT, SHOWN_EXCEPTIONS
 from auditor.results import Finding, Reference, Registers, ScopeItem
-from tests.report_runs import Stored, a_claim, a_finding, a_head, a_run, a_test, several
+from tests.report_runs import Stored, a_claim, a_finding, a_head, a_run, a_test, an_item, several
 
 HOSTILE = '<script>alert(1)</script>"><img src=x onerror=alert(2)>'
 ACTING = "a\u202egnp.exe \x1b[31mred\x1b[0m nul\x00 \x9b"
@@ -205,6 +206,48 @@ def test_a_finding_opens_with_the_fragment_it_cites(browser: Browser, report: Pa
         )
 
 
+def test_a_cited_line_says_where_its_answer_comes_from(browser: Browser, report: Path) -> None:
+    with opened(browser, report, f"#finding-{3001:016x}") as page:
+        origin = shown(page).locator("details[open] .origin")
+        expect(origin.locator("summary")).to_have_text("Where this answer comes from")
+        expect(origin.locator("dl")).to_be_hidden()
+        origin.locator("summary").click()
+        expect(origin.locator("dt")).to_have_text(list(FACTS))
+        expect(origin.locator("dd")).to_have_text(list(an_item(7).facts.values()))
+
+
+def test_a_list_says_it_of_its_first_pages_and_its_last(browser: Browser, tmp_path: Path) -> None:
+    cites = (
+        Citation("evidence/prod.us-east-1.jsonl", (6, 14)),
+        Citation("evidence/prod.us-east-1.jsonl", (7, 8)),
+        Citation("evidence/prod.us-east-1.jsonl", (1, 1), "/targets/prod"),
+    )
+    findings = [a_finding(n, Outcome.FAIL, evidence=cites[n % 2 :]) for n in range(2)]
+    run = Stored(a_head(), findings, items=map(an_item, range(6, 15)))
+    with opened(browser, write(run, tmp_path / "report.html")) as page:
+        for index, said in enumerate(
+            (
+                [f"Where line {line} comes from" for line in (6, 7, 8, 14, 7, 8)],
+                [f"Where line {line} comes from" for line in (7, 8)],
+            )
+        ):
+            one = shown(page).nth(index)
+            one.locator("summary").first.click()
+            expect(one.locator(".origin summary")).to_have_text(said)
+            lines = [int(text.split()[2]) for text in said]
+            expect(one.locator(".origin dd:last-of-type")).to_have_text([f"Pseudonyms of line {n}" for n in lines])
+            expect(one.locator(".origins").last).to_have_text(
+                "Line 1 is no answer of a system: it holds what the settings declare."
+            )
+        others = shown(page).first.locator(".origins > .note").first
+        expect(others).to_have_text("Where the other 5 lines come from stands in evidence.csv.")
+    (whole, again) = blocks(rendered(run), "details")
+    assert [origin[0] for origin in whole[1][0][4]] == [6, 7, 8, 14]
+    assert whole[1][1][4] == [1, 2], "a line is told once, and then named by its place"
+    assert again[1][0][4] == [1, 2]
+    assert whole[1][0][4][1][1:4] == [0, 1, 2], "and so is each fact"
+
+
 def test_advice_is_good_practice_and_leaves_the_outcome_alone(browser: Browser, report: Path) -> None:
     with opened(browser, report, f"#finding-{4000:016x}") as page:
         box = shown(page).filter(has=page.locator("details[open]"))
@@ -317,6 +360,8 @@ def test_both_themes_at_both_widths(browser: Browser, report: Path, tmp_path: Pa
     size = {"width": width, "height": 900}
     with opened(browser, report, f"#finding-{4000:016x}", viewport=size, color_scheme=scheme) as page:
         expect(shown(page).locator("details[open] .evidence")).to_be_visible()
+        shown(page).locator(".origin summary").click()
+        expect(shown(page).locator(".origin dl")).to_be_visible()
         page.screenshot(path=tmp_path / f"{scheme}-{width}.png", full_page=True)
         assert page.evaluate("document.documentElement.scrollWidth") == width
         ratio, where = page.evaluate(CONTRAST)

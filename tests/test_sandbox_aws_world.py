@@ -78,6 +78,33 @@ def access_of(iam: Any) -> dict[str, str]:
     return truth
 
 
+def test_volumes_were_under_another_key_as_long_as_a_world_is_as_it_was(tmp_path: Path) -> None:
+    """Those of which the world says so, and no other; afterwards everything is as it is."""
+    part = start_aws(WORLDS / "broken", tmp_path)
+
+    def keys() -> dict[str, str | None]:
+        listed = [as_auditor(part, "ec2", region).describe_volumes()["Volumes"] for region in (REGION, "eu-west-1")]
+        return {volume["VolumeId"]: volume.get("KmsKeyId") for volumes in listed for volume in volumes}
+
+    try:
+        now = keys()
+        with part.as_it_was():
+            before = keys()
+        assert keys() == now
+        changed = {name for name in now if now[name] != before[name]}
+        assert changed == {
+            truth.resource
+            for truth in part.expected
+            if (truth.check, truth.outcome) == ("aws-ebs-key-stability", "fail")
+        }
+        for name in changed:
+            region = str(before[name]).split(":")[3]
+            metadata = as_auditor(part, "kms", region).describe_key(KeyId=before[name])["KeyMetadata"]
+            assert metadata["KeyManager"] == "AWS"
+    finally:
+        part.stop()
+
+
 def is_gone(pid: int) -> bool:
     """Whether there is no such process (a zombie that only waits for its parent counts as none)."""
     try:
@@ -162,6 +189,9 @@ WRONG_WORLDS = {
         'recorders: [{region: us-west-1, since: "2025-01-01T00:00:00Z"}]'
     ),
     "v names the key k, which us-east-1 does not have": f"volumes: [{{{VOLUME}, region: us-east-1, key: k}}]",
+    "v names the key old, which us-east-1 does not have": (
+        f"volumes: [{{{VOLUME}, region: us-east-1, earlier_key: old}}]"
+    ),
     "there are two b": f"buckets: [{BUCKET}, {BUCKET}]",
 }
 

@@ -91,7 +91,7 @@ def refused_for_lack(found: Verified) -> str:
 def test_the_evidence_is_stamped_and_every_place_says_so(stamped: Stamped, tmp_path: Path) -> None:
     found = check(stamped)
     said = TimeStamp(at=AT, authority=REAL_SUBJECT)
-    assert (found.stamped, found.not_stamped) == (timestamps.Stamped(at=AT, authority=REAL_SUBJECT, serial=78), "")
+    assert (found.stamped, found.dated) == (timestamps.Stamped(at=AT, authority=REAL_SUBJECT, serial=78), said.words)
     assert finished_of(stamped.run).timestamp == said
     assert msgspec.json.decode((stamped.run / "report.json").read_bytes())["run"]["timestamp"] == msgspec.to_builtins(
         said
@@ -139,7 +139,7 @@ def test_a_run_that_nobody_was_to_stamp_says_nothing_of_it(once: Stamped, tmp_pa
     assert finished_of(run).timestamp is None
     assert not (run / seal.STAMP).exists()
     found = check(once, run)
-    assert (found.stamped, found.not_stamped) == (None, verify.NO_STAMP)
+    assert (found.stamped, found.dated) == (None, verify.NO_STAMP)
     assert refused_for_lack(found) == f"{run.name}/{seal.STAMP}: {verify.NO_STAMP}"
 
 
@@ -167,7 +167,7 @@ def test_an_authority_that_lies_fails_no_audit(lie: str, once: Stamped, tmp_path
     assert made.outcomes() == {"t/main/b0": "pass"}
     assert not (made.run / seal.STAMP).exists()
     found = check(once, made.run)
-    assert (found.stamped, found.not_stamped) == (None, f"no time stamp: {said.error}")
+    assert (found.stamped, found.dated) == (None, f"no time stamp: {said.error}")
     assert reason in refused_for_lack(found)
 
 
@@ -193,7 +193,7 @@ def test_without_authorities_in_the_key_file_the_stamp_counts_for_nothing(stampe
     ring = msgspec.structs.replace(stamped.ring, timestamp_authorities=())
     found = verify.verify_run(Directory(stamped.run), ring)
     assert found.stamped is None
-    assert found.not_stamped == f"time-stamped 2026-11-23 12:00:30 UTC by {REAL_SUBJECT}; {verify.UNHELD}"
+    assert found.dated == f"time-stamped 2026-11-23 12:00:30 UTC by {REAL_SUBJECT}; {verify.UNHELD}"
     assert verify.UNHELD in refused_for_lack(found)
 
 

@@ -15,7 +15,19 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from auditor import timestamps
 from auditor.model import EvidenceError
-from tests.tsa_server import REAL_SUBJECT, Issuer, Query, Signer, der, granted, integer, pem_of, rejected
+from tests.tsa_server import (
+    REAL_SUBJECT,
+    Issuer,
+    Query,
+    Signer,
+    der,
+    granted,
+    info,
+    integer,
+    pem_of,
+    rejected,
+    unsigned,
+)
 
 DATA = b'{"_type":"https://in-toto.io/Statement/v1"}\n'
 DIGEST = hashlib.sha256(DATA).digest()
@@ -177,6 +189,14 @@ def test_a_second_certificate_lends_neither_its_purpose_nor_its_name(signer: Sig
         decoy = nobody.signed(real.subject, real.public_key(), usage=purpose, number=real.serial_number)
         tsr = one.stamp(DIGEST, AT, certificates=lambda pem, decoy=decoy: pem + pem_of(decoy))  # type: ignore[misc]
         assert refused(tsr) == "holds 2 certificates of the one that signed it"
+
+
+def test_one_signature_is_wanted_neither_none_nor_two(signer: Signer, tmp_path: Path) -> None:
+    second = made(tmp_path)
+    both = lambda pem: pem + pem_of(second.certificate)  # noqa: E731 - what goes into the token
+    assert check(signer.stamp(DIGEST, AT, certificates=both)).at == AT  # a certificate that is not needed
+    assert refused(signer.stamp(DIGEST, AT, certificates=both, also=second)) == "bears 2 signatures, not one"
+    assert refused(granted(unsigned(info(DIGEST, AT)))) == "bears 0 signatures, not one"
 
 
 def test_the_certificate_must_be_there(signer: Signer) -> None:

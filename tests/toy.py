@@ -66,8 +66,8 @@ class World:
     skew: dt.timedelta = dt.timedelta(0)
 
     @cached_property
-    def locks(self) -> dict[str, bool]:
-        return {box["id"]: box["closed"] for box in self.boxes}
+    def locks(self) -> dict[Any, Any]:
+        return {box.get("id"): box.get("closed") for box in self.boxes}
 
     def tick(self) -> dt.datetime:
         self.clock += dt.timedelta(seconds=1)

@@ -118,16 +118,19 @@ class Signer:
         at: dt.datetime | str,
         nonce: int | None = None,
         *,
-        certificates: Callable[[bytes], bytes] = lambda pem: pem,
         algorithm: bytes = SHA256,
+        certificates: Callable[[bytes], bytes] = lambda pem: pem,
+        also: Signer | None = None,
     ) -> bytes:
         """Return a granted time stamp that says whatever is asked of it, and is signed all the same."""
-        time = at if isinstance(at, str) else f"{at:%Y%m%d%H%M%S}Z"
-        imprint = der(0x30, algorithm, der(0x04, digest))
-        said = (der(0x02, b"\x01"), POLICY, imprint, der(0x02, b"\x4e"), der(0x18, time.encode()))
-        return granted(self.sign(der(0x30, *said, integer(nonce) if nonce is not None else b""), certificates))
+        return granted(self.sign(info(digest, at, nonce, algorithm), certificates, also))
 
-    def sign(self, content: bytes, certificates: Callable[[bytes], bytes] = lambda pem: pem) -> bytes:
+    def sign(
+        self,
+        content: bytes,
+        certificates: Callable[[bytes], bytes] = lambda pem: pem,
+        also: Signer | None = None,
+    ) -> bytes:
         """Return the content as a signed token (CMS, with the certificate's digest among what is signed)."""
         with tempfile.NamedTemporaryFile() as file, tempfile.NamedTemporaryFile() as more:
             file.write(content)
@@ -135,9 +138,14 @@ class Signer:
             more.write(certificates((self.folder / "signer.crt").read_bytes()))
             more.flush()
             kind = ("-econtent_type", TST_INFO, "-nodetach", "-binary", "-cades", "-md", "sha256", "-outform", "DER")
+            signers = [self, also] if also else [self]
+            by = [
+                part
+                for one in signers
+                for part in ("-signer", f"{one.folder}/signer.crt", "-inkey", f"{one.folder}/signer.key")
+            ]
             there = ("-certfile", more.name) if more.tell() else ()
-            signer = ("-signer", "signer.crt", "-inkey", "signer.key", "-nocerts", *there)
-            return self._openssl("cms", "-sign", *kind, *signer, "-in", file.name)
+            return self._openssl("cms", "-sign", *kind, *by, "-nocerts", *there, "-in", file.name)
 
     def _openssl(self, *arguments: str) -> bytes:
         return subprocess.run(
@@ -160,6 +168,21 @@ def der(tag: int, *parts: bytes) -> bytes:
 def integer(value: int) -> bytes:
     """Return a whole number that is not negative, in DER."""
     return der(0x02, value.to_bytes(value.bit_length() // 8 + 1, "big"))
+
+
+def info(digest: bytes, at: dt.datetime | str, nonce: int | None = None, algorithm: bytes = SHA256) -> bytes:
+    """Return what a token says (TSTInfo): version 1, a policy, the digest, number 78, the time and the nonce."""
+    time = at if isinstance(at, str) else f"{at:%Y%m%d%H%M%S}Z"
+    imprint = der(0x30, algorithm, der(0x04, digest))
+    said = (integer(1), POLICY, imprint, integer(78), der(0x18, time.encode()))
+    return der(0x30, *said, integer(nonce) if nonce is not None else b"")
+
+
+def unsigned(content: bytes) -> bytes:
+    """Return the content as a token that nobody signed."""
+    inner = der(0x30, bytes.fromhex("060b2a864886f70d0109100104"), der(0xA0, der(0x04, content)))
+    data = der(0x30, integer(3), der(0x31), inner, der(0x31))
+    return der(0x30, bytes.fromhex("06092a864886f70d010702"), der(0xA0, data))
 
 
 def granted(token: bytes) -> bytes:

@@ -65,9 +65,9 @@ def command(
     for name in [name for name in os.environ if MEANT_FOR_OTHERS.match(name)]:
         del os.environ[name]
     try:
-        with running(world, options.make_folder(output)) as started:
+        with running(world, output) as started:
             os.environ.update(started.environment)
-            seal_with_a_new_key(started.config, output / keys.PUBLIC)
+            seal_with_a_new_key(started.config, options.make_folder(output) / keys.PUBLIC)
             before = earlier.find(output, started.organization)
             out.print(f"First an earlier run, so that there is one to compare with: of {', '.join(COMPARING)} only.")
 

@@ -92,6 +92,5 @@ def _package(files: Contents, ring: KeyRing | None, head: str, *, allow_unsigned
 
 def _in_words(one: Verified) -> str:
     signed = f"signed by key {one.key.id}" if one.key else "UNSIGNED: anybody could have made or changed it"
-    said = one.finished.timestamp
-    stamped = f", {said.words if one.stamped else one.not_stamped}" if said else ""
+    stamped = f", {one.dated}" if one.finished.timestamp else ""
     return f"{one.run}: verifies, number {one.scope.sequence}, {signed}{stamped}"

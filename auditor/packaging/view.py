@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Collection, Iterator, Mapping
 
 import msgspec
@@ -18,14 +17,16 @@ REPORT = "report.html"
 class View(msgspec.Struct, frozen=True, kw_only=True):
     """A run, what is listed of its tests, the page that it has, and what is to be said of its seal.
 
-    `missing` is the run before it, where that is not in the package; `key` the id of the key that signed it.
+    `missing` is the run before it, where that is not in the package; `key` the id of the key that signed it; `stamped`
+    whether a time-stamp authority that counts saw it, and `dated` what is to be said of that.
     """
 
     run: RunFiles
     listed: Mapping[str, Listed]
     page: str
     key: str
-    stamped: dt.datetime | None
+    stamped: bool
+    dated: str
     missing: str
     report: str
 
@@ -34,13 +35,13 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
         """Return the view of a run in a package with the runs that are `there`."""
         verified = run.verified
         previous = verified.scope.previous_run
-        stamp = verified.finished.timestamp
         return cls(
             run=run,
             listed=listed,
             page=page,
             key=verified.key.id if verified.key else "",
-            stamped=stamp.at if stamp else None,
+            stamped=verified.stamped is not None,
+            dated=verified.dated,
             missing=previous.id if previous and previous.id not in there else "",
             report=f"runs/{run.id}/{REPORT}" if REPORT in run.files.names() else "",
         )

@@ -98,7 +98,7 @@ def _acts(text: str) -> bool:
 
 
 def _cut(text: str) -> str:
-    if len(text.encode("utf-16-le")) <= 2 * MOST_IN_CELL:
+    if 2 * len(text) <= MOST_IN_CELL or len(text.encode("utf-16-le")) <= 2 * MOST_IN_CELL:
         return text
     return text.encode("utf-16-le")[: 2 * (MOST_IN_CELL - 1)].decode("utf-16-le", errors="ignore") + "…"
 

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from typing import IO
 
 from auditor.notices import FACTS
 from auditor.reports.csv import cell
 from auditor.results import ReportFormat, RunView
+
+COLUMNS = ("file", "line", *(re.sub(r"\W+", "_", fact.replace("'s", "").lower()) for fact in FACTS), "run", "what_if")
 
 
 def render(run: RunView, out: IO[bytes]) -> None:
@@ -20,15 +23,11 @@ def render(run: RunView, out: IO[bytes]) -> None:
     try:
         rows = csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
         of_run = (run.head.run.id, run.head.run.what_if)
-        rows.writerow(["file", "line", *map(_column, FACTS), "run", "what_if"])
+        rows.writerow(COLUMNS)
         for item in run.items():
             rows.writerow([cell(value) for value in (item.file, str(item.line), *item.facts.values(), *of_run)])
     finally:
         text.detach()  # the file stays open: it is the caller's
-
-
-def _column(fact: str) -> str:
-    return fact.lower().replace("'s ", "_").replace(" ", "_").replace("-", "_")
 
 
 REPORT = ReportFormat(

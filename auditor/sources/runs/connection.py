@@ -73,7 +73,7 @@ _OPEN = msgspec.json.Decoder(OpenLine)
 _ANSWER = msgspec.json.Decoder(AnswerLine)
 
 
-class _Read:
+class Read:
     """The index of one thing that was looked at, and what had no place in it."""
 
     def __init__(self) -> None:
@@ -91,7 +91,7 @@ class RunsConnection:
         self._organization = opening.organization
         self._clock = clock
         self._runs: list[Verified] | SourceFailure | None = None
-        self._read: dict[bytes, _Read | SourceFailure] = {}
+        self._read: dict[bytes, Read | SourceFailure] = {}
 
     def ask(self, operation: Operation, params: Mapping[str, Any]) -> Iterator[Reply]:
         """Answer one question: {runs[{run, sequence, manifest_sha256, signed_by}], unread{answers, items}, resources}.
@@ -114,14 +114,14 @@ class RunsConnection:
     def close(self) -> None:
         """Throw every index away."""
         for read in self._read.values():
-            if isinstance(read, _Read):
+            if isinstance(read, Read):
                 read.index.close()
 
     def _distinct(self, question: Question) -> JSON:
         runs = self._verified()
         read = self._indexed(question.what, runs)
         found: dict[str, list[JSON]] = {name: [] for name in question.ids}
-        for resource, seen in read.index.find(question.ids):
+        for resource, seen in read.index.find(list(found)):
             found[resource].append(_in_words(seen, runs[seen.run]))
         return {
             "runs": [_looked_at(run) for run in runs],
@@ -164,7 +164,7 @@ class RunsConnection:
 
     # Reading
 
-    def _indexed(self, what: What, runs: list[Verified]) -> _Read:
+    def _indexed(self, what: What, runs: list[Verified]) -> Read:
         """Return the index of what is looked at; the first question about it reads every run, once."""
         key = msgspec.json.encode(what, order="sorted")
         if key not in self._read:
@@ -174,8 +174,8 @@ class RunsConnection:
             raise read
         return read
 
-    def _read_all(self, what: What, runs: list[Verified]) -> _Read | SourceFailure:
-        read = _Read()
+    def _read_all(self, what: What, runs: list[Verified]) -> Read | SourceFailure:
+        read = Read()
         try:
             with read.index:
                 for number, run in enumerate(runs):
@@ -187,7 +187,7 @@ class RunsConnection:
             )
         return read
 
-    def _read_run(self, what: What, number: int, run: Verified, read: _Read) -> None:
+    def _read_run(self, what: What, number: int, run: Verified, read: Read) -> None:
         """Read a run's segments, and that they are still those that were verified."""
         files = Directory(self._folder / run.run)
         manifest = contents.read(files, seal.MANIFEST)
@@ -199,7 +199,7 @@ class RunsConnection:
                 if digest != subject.digest["sha256"]:
                     raise EvidenceError(f"{run.run}/{subject.name}: changed while it was read")
 
-    def _read_segment(self, what: What, number: int, files: Directory, name: str, read: _Read) -> str:
+    def _read_segment(self, what: What, number: int, files: Directory, name: str, read: Read) -> str:
         """Put what one segment saw into the index; return the SHA-256 of the bytes that were read."""
         digest = hashlib.sha256()
         targets: set[str] = set()
@@ -212,11 +212,12 @@ class RunsConnection:
                         one for one, said in _OPEN.decode(data).targets.items() if what.target.items() <= said.items()
                     }
                 elif line.kind == "answer" and line.operation == what.operation and line.target in targets:
-                    _read_answer(what, number, name, _ANSWER.decode(data), read)
+                    read_answer(what, number, name, _ANSWER.decode(data), read)
         return digest.hexdigest()
 
 
-def _read_answer(what: What, run: int, file: str, answer: AnswerLine, read: _Read) -> None:
+def read_answer(what: What, run: int, file: str, answer: AnswerLine, read: Read) -> None:
+    """Put what one answer of an earlier run says into the index, and count what it does not."""
     items = _at(answer.body, what.items) if answer.status == "ok" else None
     if answer.status == "absent":
         return
