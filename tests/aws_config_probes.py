@@ -1,5 +1,6 @@
 """A probe for each of moto's corrections in AWS Config, by its name: see tests/test_sandbox_aws.py."""
 
+import json
 from typing import Any
 
 from auditor.sandbox.aws import AwsPart
@@ -21,6 +22,16 @@ def recorders_say_how_they_work(part: AwsPart) -> None:
     config = recorded(part, "us-east-1")
     (status,) = config.describe_configuration_recorder_status()["ConfigurationRecordersStatus"]
     assert (status["name"], status["recording"], status["lastStatus"]) == ("default", True, "Success")
+
+
+def recorders_are_described_without_their_status(part: AwsPart) -> None:
+    config = recorded(part, "eu-south-1")
+    body, _ = wire(config, "describe_configuration_recorders")
+    (recorder,) = json.loads(body)["ConfigurationRecorders"]
+    assert "status" not in recorder
+    assert recorder["recordingMode"]["recordingFrequency"] == "CONTINUOUS"
+    config.delete_configuration_recorder(ConfigurationRecorderName="default")
+    assert config.describe_configuration_recorders()["ConfigurationRecorders"] == []
 
 
 def volumes_are_discovered(part: AwsPart) -> None:

@@ -32,6 +32,20 @@ def recorders_say_how_they_work() -> None:
             self.recorders[recorder_name].status.last_start_time = int(SINCE[self.region_name].timestamp())
 
 
+def recorders_are_described_without_their_status() -> None:
+    """Moto puts the status into the recorder, and drops how often it records; Config keeps the two apart.
+
+    Both are written in the model: ConfigurationRecorder has no status, and a recordingMode.
+    """
+    described = ConfigBackend.describe_configuration_recorders
+
+    @replaces(ConfigBackend, "describe_configuration_recorders")
+    def describe_configuration_recorders(self: ConfigBackend, names: list[str] | None) -> list[dict[str, Any]]:
+        mode = {"recordingFrequency": "CONTINUOUS", "recordingModeOverrides": []}
+        recorders = ({**recorder, "recordingMode": mode} for recorder in described(self, names))
+        return [{name: part for name, part in recorder.items() if name != "status"} for recorder in recorders]
+
+
 def volumes_are_discovered() -> None:
     """Moto knows no volumes in ListDiscoveredResources; Config lists them, in pages, once there is a recorder."""
     discovered = ConfigBackend.list_discovered_resources
@@ -73,6 +87,7 @@ def _offset(token: str | None) -> int:
 
 CORRECTIONS: tuple[Callable[[], None], ...] = (
     recorders_say_how_they_work,
+    recorders_are_described_without_their_status,
     volumes_are_discovered,
     config_answers_are_json,
 )

@@ -290,6 +290,27 @@ def test_one_left_out_and_one_unknown_do_not_cancel_each_other_out() -> None:
         assert one.source == "EC2 and AWS Config together"
 
 
+def test_two_deleted_do_not_make_up_for_one_that_is_unknown() -> None:
+    aws = region(
+        volume("vol-1"),
+        volume("vol-2"),
+        known=["vol-1", "vol-8", "vol-9"],
+        looked_up={by_id("vol-8", "vol-9"): paged([])},
+    )
+    one = held(aws)
+    assert numbers(one) == (2, 3, 0)
+    assert one.note.startswith("unknown to AWS Config, though not new: vol-2; still in AWS Config")
+
+
+def test_an_answer_of_unknown_time_proves_nothing() -> None:
+    answers = {
+        **region(volume("vol-1"), known=["vol-1"])._answers,
+        question(RECORDERS): Answer.literal({"ConfigurationRecorders": [EVERYTHING]}),
+    }
+    with pytest.raises(Unproven, match="nobody knows when AWS Config was asked"):
+        held(InMemory(answers))
+
+
 def test_a_lookup_that_was_refused_is_an_error() -> None:
     with pytest.raises(Unreadable):
         held(region(volume("vol-1"), known=["vol-1", "vol-9"], looked_up={by_id("vol-9"): paged(None)}))

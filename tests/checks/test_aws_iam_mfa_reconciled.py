@@ -25,7 +25,7 @@ from tests.checks.iam_report import ACCOUNT, ROOT_ARN, account, root, user, user
 from tests.checks.passing import NOW
 
 LONG_AGO, JUST_BEFORE, SINCE = "2024-05-02T09:00:00+00:00", "2026-11-23T08:11:30+00:00", "2026-11-23T08:12:00+00:00"
-TOO_LONG_BEFORE = "2026-11-23T08:10:59+00:00"
+A_MINUTE_BEFORE, TOO_LONG_BEFORE = "2026-11-23T08:11:00+00:00", "2026-11-23T08:10:59+00:00"
 SUMMARY = {"SummaryMap": {"Users": 2, "AccountMFAEnabled": 1}}
 ROWS = (user("ada"), user("bao"))
 
@@ -84,6 +84,12 @@ def test_where_the_counts_are_equal_nobody_is_listed() -> None:
             "created since: 1; iam:ListUsers lists 3",
             id="created while the report was made",
         ),
+        pytest.param(
+            3,
+            [listed("ada"), listed("bao"), listed("new", A_MINUTE_BEFORE)],
+            "created since: 1; iam:ListUsers lists 3",
+            id="created a minute before",
+        ),
         pytest.param(1, [listed("ada")], "deleted since: 1; iam:ListUsers lists 1", id="deleted since"),
         pytest.param(
             3,
@@ -127,6 +133,7 @@ def test_who_came_and_who_went_since_the_report_is_no_mismatch(count: int, users
             id="the summary counts one whom nobody lists",
         ),
         pytest.param(3, [listed("ada"), listed("bao")], "iam:ListUsers lists 2", id="counted, and not listed"),
+        pytest.param(1, [listed("eve")], "left out of it though older: eve; deleted since: 2", id="two for one"),
         pytest.param(
             1, [listed("ada"), listed("bao"), listed("eve")], "left out of it though older: eve", id="all three differ"
         ),
@@ -136,7 +143,8 @@ def test_any_other_difference_is_an_error_with_both_numbers(count: int, users: l
     one = held(account_of(counting(count), *users))
     assert not agrees(one)
     assert (one.listed, one.count(), one.allowed) == (2, count, 0)
-    assert words in one.note
+    assert one.note.startswith(words)
+    assert ("created since" in one.note) is (listed("new", SINCE) in users)
 
 
 @pytest.mark.parametrize("summary", [DENIED, *(case.values[0] for case in unreadable(SUMMARY, "/SummaryMap/Users"))])
