@@ -24,7 +24,8 @@ from auditor.notebook import Questions
 from auditor.plan import Plan, Task
 from auditor.policy import Policy, Test
 from auditor.questions import SourceType
-from auditor.results import Counts, Finding, Reconciliation
+from auditor.reconciliation import Reconciliation
+from auditor.results import Counts, Finding
 from auditor.scope import REGIONS, Reached
 
 LOG = logging.getLogger(__name__)

@@ -9,8 +9,10 @@ SEAL_LIMITS = (
     "The seal shows any change by anyone without the private key. It does not show what the holder of the key does: a "
     "bad run deleted from the end of the chain, or the best of three runs kept. Only an anchor outside of the company "
     "helps against that: a time-stamp authority (RFC 3161), or the head of the chain (`auditor keys head`) sent to the "
-    "auditor after each run. Without a time stamp every date rests on the clock of the machine that made the run. "
-    "Which key is the company's own must be learnt from the company, not from these files: compare its fingerprint."
+    "auditor after each run. A time stamp shows that the evidence was there by then, not how long before, and not that "
+    "no other run was thrown away: that takes the heads. Without a time stamp every date rests on the clock of the "
+    "machine that made the run. Which key is the company's own must be learnt from the company, not from these files: "
+    "compare its fingerprint."
 )
 """What the seal cannot show, said plainly."""
 PSEUDONYMOUS = (

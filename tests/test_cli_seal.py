@@ -144,7 +144,10 @@ def test_the_head_of_the_chain_shows_later_what_was_taken_away(folder: Path) -> 
     assert ended.code == 4
     assert "is not there any more" in ended.err
     shutil.rmtree(first)
-    assert auditor("keys", "head", cwd=folder).code == 2
+    for place in ("reports", "none", "auditor.yaml"):
+        ended = auditor("keys", "head", place, cwd=folder)
+        assert ended.code == 2
+        assert f"there is no run in {place}" in ended.err
 
 
 def test_rotated_keys_verify_what_they_sealed(folder: Path) -> None:

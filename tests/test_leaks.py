@@ -26,7 +26,7 @@ import yaml
 from msgspec import inspect
 
 from auditor import keys, plugins, settings
-from auditor.cli import COMMANDS, guarded, logs
+from auditor.cli import guarded, logs
 from auditor.model import AuditorError, EvidenceError, Problem, UsageError
 from auditor.questions import Failure, Opening, SecretRef
 from auditor.redact import MASK, Redactor
@@ -89,6 +89,7 @@ def test_every_secret_of_every_source_has_a_canary() -> None:
     shapes = {"": settings.File, **{name: kind.settings for name, kind in plugins.sources().items()}}
     known = {(name, place) for name, shape in shapes.items() for place in places(inspect.type_info(shape))}
     assert known == PLACES.keys()
+    assert {target["type"] for target in targets("http://127.0.0.1:9", 9)} == plugins.sources().keys()
 
 
 class Inner(msgspec.Struct):
@@ -143,6 +144,7 @@ def targets(url: str, port: int) -> list[dict[str, Any]]:
             "id": "app-db", "type": "postgres", "host": "127.0.0.1", "port": port, "dbname": "app", "user": "auditor",
             "trust": "none", "password": ref("postgres", "password"),
         },
+        {"id": "past", "type": "runs", "path": "out"},
     ]  # fmt: skip
 
 
@@ -221,10 +223,9 @@ def test_whatever_systems_send_back_no_secret_is_left_anywhere(manner: Manner, t
         more.append(scene.auditor("plan", "-c", scene.config, "--policies", PACK, "-f", "json")[1])
         more.append(scene.auditor("evaluate", run, "-o", "again", "-f", reports)[1])
         more.append(scene.auditor("report", run, "-o", "rendered", "-f", reports)[1])
-        if "package" in COMMANDS:
-            more.append(scene.auditor("package", run, "-o", "evidence.zip")[1])
-            assert (tmp_path / "evidence.zip").exists(), more[-1]
-        left = [path for name in ("out", "again", "rendered", "evidence.zip") if (path := tmp_path / name).exists()]
+        more.append(scene.auditor("package", run, "-o", "evidence.zip")[1])
+        left = [tmp_path / name for name in ("out", "again", "rendered", "evidence.zip")]
+        assert all(path.exists() for path in left), b"\n".join(more).decode()[-3000:]
         assert leaks(scene, said + b"\n".join(more), *left) == []
 
 

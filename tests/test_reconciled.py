@@ -16,8 +16,9 @@ from auditor.checking import Reconciled
 from auditor.judge import MOST_AGREEING
 from auditor.model import ClaimVerdict, Outcome, Unreadable
 from auditor.questions import Failure
+from auditor.reconciliation import Reconciliation
 from auditor.reports import markdown
-from auditor.results import Finding, Reconciliation, TestResult
+from auditor.results import Finding, TestResult
 from tests.checks.asking import paged
 from tests.report_runs import Stored, a_claim, a_head, a_test
 from tests.test_engine import boxes

@@ -10,6 +10,7 @@ import pytest
 
 from auditor.model import EvidenceError
 from auditor.verify import DoesNotVerify, Flaw
+from tests.cli_process import auditor
 from tests.tampering import KINDS
 from tests.tampering.chain import Chain, Original, Told, digest_of, make
 

@@ -117,7 +117,7 @@ def head(folder: Path, keys_file: Path | None, allow_unsigned: bool) -> int:  # 
     from auditor import verify
 
     ring, _ = options.found_keys(keys_file, folder)
-    found = verify.verify_chain(folder, ring, allow_unsigned=allow_unsigned)
+    found = verify.verify_chain(folder, ring, allow_unsigned=allow_unsigned) if folder.is_dir() else []
     if not found:
         raise click.BadParameter(f"there is no run in {folder}", param_hint="FOLDER")
     click.echo(found[-1].head)
