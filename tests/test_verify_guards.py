@@ -228,6 +228,13 @@ def test_the_time_a_key_was_valid_is_told(sealed: Sealed) -> None:
     assert told(late, None) == [f"is of {scope.as_of:%Y-%m-%d %H:%M:%S} UTC; {since}"]
 
 
+def test_a_run_that_nobody_stamped_is_told_where_stamps_are_required(sealed: Sealed) -> None:
+    found = verify.verify_chain(sealed.run.parent, sealed.ring)
+    with pytest.raises(DoesNotVerify) as caught:
+        verify.require_timestamps(found)
+    assert caught.value.flaws == tuple(Flaw(f"{run.name}/{seal.STAMP}", 0, verify.NO_STAMP) for run in sealed.runs)
+
+
 def test_a_flaw_is_one_line_whatever_it_quotes(sealed: Sealed) -> None:
     assert str(Flaw("päth", 3, "why")) == "päth:3: why"
     assert str(Flaw("a\nb", 0, "why\x1b")) == "a\\nb: why\\x1b"
