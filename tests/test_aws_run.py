@@ -29,6 +29,8 @@ from tests.audit_fixture import (
 )
 from tests.paging_aws import Bucket, Key, PagingAws, Volume
 
+NONE = {"path": "."}
+"""Where no earlier run is."""
 REGIONS = ("ap-south-1", "eu-west-1", REGION)
 TOKEN = 'FwoGZXIvYXdzE//+"@=="token-für-alle'
 EBS = ("ebs", "ebs-customer")
@@ -223,7 +225,7 @@ def test_named_buckets_need_no_tags(aws: PagingAws, tmp_path: Path) -> None:
 
 
 def test_evaluate_asks_nothing(aws: PagingAws, tmp_path: Path) -> None:
-    found = audit(aws, tmp_path, *TESTS)
+    found = audit(aws, tmp_path, *TESTS, past=NONE)
     before = aws.calls
     plugins = Plugins(checks(), sources(), reports())
     head = evaluate(found.run, tmp_path / "again", plugins, ("json",), None, allow_unsigned=True)
@@ -307,7 +309,7 @@ def test_no_secret_is_in_any_file_or_log(
         "GetBucketEncryption", 403, None, f"<Error><Code>AccessDenied</Code><Message>{echoed}</Message></Error>"
     )
     role: dict[str, Any] = {"role_arn": "arn:aws:iam::123456789012:role/auditor", "external_id": {"env": "EXTERNAL_ID"}}
-    found = audit(aws, tmp_path, *TESTS, **role)
+    found = audit(aws, tmp_path, *TESTS, past=NONE, **role)
     assert "[redacted]" in found.message("exports", "encryption")
     assert found.answers("s3.get_bucket_tagging")[1]["redacted"]
     places = {str(path): path.read_bytes().decode() for path in tmp_path.rglob("*") if path.is_file()}
@@ -338,7 +340,7 @@ def test_two_runs_over_the_same_account_write_the_same_evidence(tmp_path: Path) 
         folder = tmp_path / str(number)
         folder.mkdir()
         with PagingAws(state, page_size=5) as aws:
-            found = audit(aws, folder, *TESTS, workers=workers)
+            found = audit(aws, folder, *TESTS, workers=workers, past=NONE)
         paths = sorted((found.run / "evidence").iterdir())
         segments.append({path.name: VOLATILE.sub("", path.read_text()) for path in paths})
     assert segments[0] == segments[1]

@@ -139,7 +139,6 @@ def targets(url: str, port: int) -> list[dict[str, Any]]:
             "id": "prod", "type": "aws", "account_id": ACCOUNT, "endpoint_url": url, "max_attempts": 1,
             "role_arn": f"arn:aws:iam::{ACCOUNT}:role/auditor", "external_id": ref("aws", "external_id"),
         },
-        {"id": "past", "type": "runs", "path": "earlier"},
         {
             "id": "app-db", "type": "postgres", "host": "127.0.0.1", "port": port, "dbname": "app", "user": "auditor",
             "trust": "none", "password": ref("postgres", "password"),

@@ -21,7 +21,7 @@ from tests.world_runs import PACK, ROOT
 
 SAMPLE = ROOT / "reports" / "sample"
 KEYS = ROOT / "reports" / "sample.keys.json"
-REPORTS = ("report.csv", "report.html", "report.json", "report.junit.xml", "report.md")
+REPORTS = ("evidence.csv", "report.csv", "report.html", "report.json", "report.junit.xml", "report.md")
 STALE = "the sample is stale: write it again with `make sample`"
 
 
@@ -52,7 +52,7 @@ def test_its_reports_are_rendered_again_byte_for_byte(tmp_path: Path) -> None:
     """By the command a reader would use."""
     out = tmp_path / "again"
     report = [sys.executable, "-m", "auditor", "report", str(SAMPLE), "--keys", str(KEYS)]
-    command = [*report, "-o", str(out), "-f", "html,junit,markdown,csv"]
+    command = [*report, "-o", str(out), "-f", "html,junit,markdown,csv,evidence"]
     subprocess.run(command, check=True, capture_output=True)
     assert files(out) == {name: data for name, data in files(SAMPLE).items() if name in REPORTS}, STALE
 
