@@ -133,6 +133,18 @@ def test_an_unsigned_run_is_taken_only_where_that_is_said(folder: Path) -> None:
     assert "UNSIGNED: anybody could have made or changed it" in ended.out
 
 
+def test_what_stands_beside_the_runs_is_no_part_of_them(folder: Path) -> None:
+    """Somebody's link to the latest run, say; within a run it would be refused."""
+    first, _ = runs(folder / "reports")
+    (folder / "reports" / "latest").symlink_to(first.name)
+    assert auditor("verify", "reports", cwd=folder).code == 0
+    assert auditor("verify", "reports/latest", cwd=folder).code == 0
+    (first / "latest").symlink_to("plan.json")
+    ended = auditor("verify", "reports", cwd=folder)
+    assert ended.code == 4
+    assert f"{first.name}/latest: is no ordinary file" in ended.err
+
+
 def test_the_head_of_the_chain_shows_later_what_was_taken_away(folder: Path) -> None:
     head = auditor("keys", "head", cwd=folder).out.strip()
     assert head.startswith("2:")

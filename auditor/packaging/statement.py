@@ -65,12 +65,23 @@ _DECODER = msgspec.json.Decoder(PackageStatement)
 
 def is_package(files: Contents) -> bool:
     """Whether these files are those of a package."""
-    return STATEMENT in files.names()
+    return holds(files, STATEMENT)
+
+
+def holds(files: Contents, name: str) -> bool:
+    """Whether there is a file of that name, readable or not; what else stands there is not looked at."""
+    try:
+        files.open(name).close()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True  # whoever reads it says what is wrong with it
+    return True
 
 
 def own_keys(package: Contents) -> KeyRing | None:
     """Return the keys that came with a package, which prove only that it is one piece; None where there are none."""
-    if KEYS not in package.names():
+    if not holds(package, KEYS):
         return None
     try:
         return keys.parse(contents.read(package, KEYS), KEYS)
