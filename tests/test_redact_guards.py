@@ -1,0 +1,198 @@
+"""Every form of a secret is one that is needed, and what is kept of a body is told to the pointer."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import pytest
+
+from auditor.pseudonyms import Pseudonyms
+from auditor.redact import (
+    MASK,
+    SHORTEST_ENCODED,
+    Kept,
+    Redactor,
+    base64_forms,
+    encoded_octets,
+    percent_forms,
+    text_forms,
+)
+
+NAMES = Pseudonyms(b"k" * 32, "Explo")
+ADA, BOB = NAMES.of("ada@explo.co"), NAMES.of("bob@explo.co")
+SECRET = "correct-horse"
+
+
+def pseudonymous(*secrets: str) -> Redactor:
+    redactor = Redactor(secrets)
+    redactor.pseudonymise(NAMES)
+    return redactor
+
+
+def test_every_way_to_write_a_secret_into_a_url() -> None:
+    assert set(percent_forms("a/b c@ü~")) == {
+        "a%2Fb%20c%40%C3%BC~", "a%2fb%20c%40%c3%bc~", "a%2Fb+c%40%C3%BC~", "a%2fb+c%40%c3%bc~",
+        "a/b%20c%40%C3%BC~", "a/b%20c%40%c3%bc~", "a/b+c%40%C3%BC~", "a/b+c%40%c3%bc~",
+        "a/b%20c@%C3%BC~", "a/b%20c@%c3%bc~", "a/b+c@%C3%BC~", "a/b+c@%c3%bc~",
+        "%61%2F%62%20%63%40%C3%BC%7E", "%61%2f%62%20%63%40%c3%bc%7e",
+    }  # fmt: skip
+    assert "(a!)*" in set(percent_forms("(a!)*"))
+    assert "%28a%21%29%2A" in set(percent_forms("(a!)*"))
+    assert "a;,?:&=+$#" in set(percent_forms("a;,?:&=+$#"))
+
+
+def test_every_way_to_write_a_secret_into_text() -> None:
+    assert set(text_forms("a/\"b'<&é,=")) == {
+        "a/\\\"b'<&\\u00e9,=", "a\\/\\\"b'<&\\u00e9,=", "a/\\\"b'<&é,=", "a\\/\\\"b'<&é,=",
+        "a/&quot;b&#x27;&lt;&amp;é,=", "a/\"b'&lt;&amp;é,=", "a/&quot;b&apos;&lt;&amp;é,=",
+        "a/\\\"b'\\<&é\\,=", "a/\\\"b'\\<&é\\,\\=",
+        "a/\"b\\'<&é,=", "a/\"b\\'<&\\xe9,=", "a/\"b\\'<&\\xc3\\xa9,=",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("secret", ["abcdefgh", "abcdefghi", "abcdefghij", "\xfe\xff>>>???\xfe\xff"])
+def test_the_base64_of_a_secret_is_known_wherever_it_begins(secret: str) -> None:
+    forms = list(base64_forms(secret))
+    for before in ("", "x", "xy"):
+        for after in ("", "z", "zz"):
+            whole = base64.b64encode(f"{before}{secret}{after}".encode()).decode()
+            urls = whole.replace("+", "-").replace("/", "_")
+            found = {form for form in forms if form in whole}
+            assert found, (before, after)
+            assert {form for form in forms if form in urls}
+            # Only the characters that mix with a neighbour are left over: no whole character of the secret is.
+            longest = max(map(len, found))
+            assert 8 * len(secret.encode()) - 6 * longest <= 10, (before, after)
+
+
+def test_what_is_encoded_is_looked_into() -> None:
+    text = "sixteen octets.."
+    raw = text.encode()
+    assert encoded_octets(base64.b64encode(raw).decode()) == raw
+    assert encoded_octets(base64.b64encode(raw).decode().rstrip("=")) == raw
+    odd = b"\xff\xfe\xfb\xff\xfe\xfb\xff\xfe\xfb\xff\xfe\xfb\xff"
+    assert encoded_octets(base64.urlsafe_b64encode(odd).decode()) == odd
+    assert encoded_octets(base64.b64encode(odd).decode()) == odd
+    assert encoded_octets(raw.hex()) == encoded_octets(raw.hex().upper()) == raw
+    assert encoded_octets("a" * SHORTEST_ENCODED) == bytes.fromhex("a" * SHORTEST_ENCODED)
+    assert encoded_octets("a" * (SHORTEST_ENCODED - 1)) is None
+    assert encoded_octets("z" * SHORTEST_ENCODED) == base64.b64decode("z" * SHORTEST_ENCODED)
+    assert encoded_octets("z" * (SHORTEST_ENCODED + 1)) is None  # no base64 has that length
+    assert encoded_octets("two words, no base64") is None
+
+
+@pytest.mark.parametrize("encode", [base64.b64encode, base64.urlsafe_b64encode, lambda raw: raw.hex().encode()])
+def test_encoded_bytes_are_masked_as_a_whole(encode: Any) -> None:
+    for secret, hidden in ((SECRET, True), ("another-horse", False)):
+        text = encode(b'{"user": "x", "password": "' + secret.encode() + b'"}').decode()
+        body = {"a": text}
+        kept = Kept({"a": MASK}, ("/a",), ()) if hidden else Kept(body, (), ())
+        assert Redactor([SECRET]).keep(body) == kept
+        assert pseudonymous(SECRET).keep(body) == kept
+    text = encode(b"a certificate of ada@explo.co, in DER").decode()
+    assert Redactor([SECRET]).keep([text]) == Kept([text], (), ())
+    assert pseudonymous(SECRET).keep([text]) == Kept([MASK], ("/0",), ())
+
+
+def test_what_was_masked_and_what_was_pseudonymised_is_told_apart() -> None:
+    body = {
+        "plain": "text", "secret": f"x {SECRET} y", "address": "by ada@explo.co", "both": f"{SECRET} of bob@explo.co",
+        "list": [1, None, True, {"a/b": ["ada@explo.co", SECRET]}], "number": 12.5,
+    }  # fmt: skip
+    assert pseudonymous(SECRET).keep(body) == Kept(
+        {
+            "plain": "text", "secret": f"x {MASK} y", "address": f"by {ADA}", "both": f"{MASK} of {BOB}",
+            "list": [1, None, True, {"a/b": [ADA, MASK]}], "number": 12.5,
+        },
+        ("/secret", "/both", "/list/3/a~1b/1"),
+        ("/address", "/both", "/list/3/a~1b/0"),
+    )  # fmt: skip
+    assert pseudonymous(SECRET).scrub(body) == pseudonymous(SECRET).keep(body)[:2]
+    assert Redactor([SECRET]).keep(body)[2] == ()
+    assert pseudonymous(SECRET).text(f"{SECRET} of bob@explo.co") == f"{MASK} of {BOB}"
+    assert Redactor([SECRET]).text(f"{SECRET} of bob@explo.co") == f"{MASK} of bob@explo.co"
+
+
+def test_names_of_members_are_kept_apart_and_told_by_their_object() -> None:
+    redactor = pseudonymous(SECRET)
+    assert redactor.keep({"in": {"ada@explo.co": 1}, "at": {SECRET: 2}, "no": {"x": 3}}) == Kept(
+        {"in": {ADA: 1}, "at": {MASK: 2}, "no": {"x": 3}}, ("/at",), ("/in",)
+    )
+    several = {
+        f"a {SECRET}": SECRET,
+        f"a {SECRET.encode().hex()}": SECRET,
+        f"a {MASK}": 3,
+        "ada@explo.co": "ada@explo.co",
+    }
+    assert redactor.keep([several, several]) == Kept(
+        [{f"a {MASK} (2)": MASK, f"a {MASK} (3)": MASK, f"a {MASK}": 3, ADA: ADA}] * 2,
+        tuple(f"/{index}{rest}" for index in (0, 1) for rest in ("", f"/a {MASK} (2)", f"/a {MASK} (3)")),
+        tuple(f"/{index}{rest}" for index in (0, 1) for rest in ("", f"/{ADA}")),
+    )
+    slashed = {f"x/{SECRET}": SECRET, f"x/{SECRET.encode().hex()}": SECRET}
+    assert redactor.keep(slashed) == Kept(
+        {f"x/{MASK}": MASK, f"x/{MASK} (2)": MASK}, ("", f"/x~1{MASK}", f"/x~1{MASK} (2)"), ()
+    )
+
+
+def test_numbers_are_masked_as_they_are_written() -> None:
+    redactor = Redactor(["1234567890", "12.5"])
+    assert redactor.keep([1234567890, 12.5, True, None, 7]) == Kept([MASK, MASK, True, None, 7], ("/0", "/1"), ())
+    assert Redactor(["true", "null"]).keep([True, None, "true"]) == Kept([True, None, MASK], ("/2",), ())
+
+
+def test_a_question_names_the_address_and_not_its_pseudonym() -> None:
+    redactor = pseudonymous(SECRET)
+    redactor.text("ada@explo.co")
+    assert redactor.reveal({"who": ADA, "n": 1}) == {"who": "ada@explo.co", "n": 1}
+    params = {"who": ADA}
+    assert Redactor().reveal(params) is params
+
+
+def test_a_secret_is_known_in_the_ways_that_others_write_it() -> None:
+    long = "First Line\nof it: ABCDEFGH\nshort"
+    redactor = Redactor([long])
+    assert redactor.text("First Line of it: ABCDEFGH short") == MASK
+    assert redactor.text(long.lower()) == MASK
+    assert redactor.text("x of it: ABCDEFGH y") == f"x {MASK} y"
+    assert redactor.text("of it: abcdefgh") == MASK
+    assert redactor.text("short") == "short"
+    eight, seven = "12345678", "1234567"
+    assert Redactor([eight]).text(f"x{eight}x") == f"x{MASK}x"
+    assert Redactor([seven]).text(f"x{seven}x") == f"x{seven}x"
+    assert Redactor([seven]).text(seven) == MASK
+    lines = "-----BEGIN X-----\nabcdefgh\nabcdefg"
+    assert Redactor([lines]).text("-----BEGIN X----- abcdefgh abcdefg") != lines
+    assert Redactor([lines]).text("-----BEGIN X-----") == "-----BEGIN X-----"
+    assert Redactor([lines]).text("(abcdefgh) (abcdefg)") == f"({MASK}) (abcdefg)"
+    padded = "abcdefghi="  # which is no base64 of anything
+    for form in (base64.b64encode(padded.encode()), base64.urlsafe_b64encode(padded.encode())):
+        assert Redactor([padded]).text(form.decode()) == MASK
+        assert Redactor([padded]).text(form.decode().rstrip("=")) == MASK
+    short = "é?>"
+    for form in (base64.b64encode(short.encode()), base64.urlsafe_b64encode(short.encode())):
+        assert Redactor([short]).text(form.decode()) == MASK
+        assert Redactor([short]).text(form.decode().rstrip("=")) == MASK
+    for text in (short.encode().hex(), short.encode().hex().upper(), "%C3%A9%3F%3E", "%c3%a9%3f%3e"):
+        assert Redactor([short]).text(text) == MASK
+
+
+def test_of_two_secrets_that_begin_alike_the_longer_is_masked() -> None:
+    redactor = Redactor(["12345678-and-more", "12345678"])
+    assert redactor.text("a 12345678-and-more b 12345678-and c") == f"a {MASK} b {MASK}-and c"
+    assert redactor.text("12345678x12345678") == f"{MASK}x{MASK}"
+    only = Redactor(["12345678-and-more"])
+    assert only.text("12345678-and-12345678-and-more") == f"12345678-and-{MASK}"
+    overlapping = Redactor(["aaaaaaaab"])
+    assert overlapping.text("xaaaaaaaaab") == f"xa{MASK}"
+
+
+def test_secrets_that_are_learnt_later_do_not_replace_those_before() -> None:
+    redactor = Redactor(["first-secret"])
+    redactor.conceal("second-secret")
+    redactor.conceal("first-more")
+    redactor.conceal("")
+    redactor.conceal("abc")
+    assert redactor.text("first-secret second-secret first-more") == f"{MASK} {MASK} {MASK}"
+    assert (redactor.text("abc"), redactor.text("xabc"), redactor.text("")) == (MASK, "xabc", "")
