@@ -317,7 +317,7 @@ class Segment:
 def _decode(data: bytes, name: str) -> Line:
     try:
         line: Line = _LINE.decode(data)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise EvidenceError(f"{name}: not a line of evidence: {error}") from None
     return line
 
@@ -327,7 +327,7 @@ def _decode_head(data: bytes, name: str) -> OpenLine | _AnswerHead | SubjectLine
         raise EvidenceError(f"{name}: the last line is cut")
     try:
         head: OpenLine | _AnswerHead | SubjectLine | CloseLine = _HEAD.decode(data)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise EvidenceError(f"{name}: not a line of evidence: {error}") from None
     return head
 
