@@ -7,6 +7,7 @@ import hashlib
 import io
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -46,32 +47,37 @@ class Directory:
 
     def names(self) -> list[str]:
         """The names of all files."""
-        found: list[str] = []
         try:
-            self._walk(self.path, "", found)
+            return sorted(self._walk(), key=os.fsencode)
         except OSError as error:
             raise EvidenceError(f"{error.filename}: cannot be read: {error.strerror}") from None
-        return sorted(found, key=os.fsencode)
 
     def open(self, name: str) -> io.BufferedIOBase:
-        """Open one file, and never through a link; a pipe in its place would never be opened (hence O_NONBLOCK)."""
+        """Open one file, and never through a link."""
+        if "\0" in name:
+            raise FileNotFoundError(errno.ENOENT, "no file can be called so", name)
+        # Whoever opens a pipe otherwise waits until somebody writes into it.
         descriptor = os.open(self.path / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             os.close(descriptor)
             raise OSError(errno.EINVAL, "is no ordinary file", name)
         return os.fdopen(descriptor, "rb")
 
-    def _walk(self, folder: Path, prefix: str, found: list[str]) -> None:
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                name = prefix + entry.name
-                mode = entry.stat(follow_symlinks=False).st_mode
-                if stat.S_ISDIR(mode):
-                    self._walk(Path(entry.path), f"{name}/", found)
-                elif not stat.S_ISREG(mode):
-                    raise EvidenceError(f"{name}: is no ordinary file")
-                else:
-                    found.append(name)
+    def _walk(self) -> Iterator[str]:
+        """Yield the names of all files; folders wait in a list, for they may be nested deeper than functions can be."""
+        waiting = [""]
+        while waiting:
+            prefix = waiting.pop()
+            with os.scandir(self.path / prefix) as entries:
+                for entry in entries:
+                    name = prefix + entry.name
+                    mode = entry.stat(follow_symlinks=False).st_mode
+                    if stat.S_ISDIR(mode):
+                        waiting.append(f"{name}/")
+                    elif stat.S_ISREG(mode):
+                        yield name
+                    else:
+                        raise EvidenceError(f"{name}: is no ordinary file")
 
 
 class Within:

@@ -7,7 +7,6 @@ Both are signed where there is a key. Each run names the one before it, so that 
 
 from __future__ import annotations
 
-import datetime as dt
 import fcntl
 import hashlib
 import os
@@ -21,7 +20,7 @@ import msgspec
 
 from auditor import contents, envelope
 from auditor.contents import Contents, Directory
-from auditor.keys import SigningKey
+from auditor.keys import Moment, SigningKey
 from auditor.model import EvidenceError
 from auditor.results import PreviousRun, ScopeItem, TimeStamp, Tool
 
@@ -48,8 +47,8 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
     sequence: int
     tool: Tool
     organization: str
-    started_at: dt.datetime
-    as_of: dt.datetime
+    started_at: Moment
+    as_of: Moment
     previous_run: PreviousRun | None
     scope: tuple[ScopeItem, ...]
 
@@ -60,7 +59,7 @@ class Finished(msgspec.Struct, frozen=True, kw_only=True):
     run: str
     sequence: int
     evidence_sha256: str
-    finished_at: dt.datetime
+    finished_at: Moment
     timestamp: TimeStamp | None
 
 

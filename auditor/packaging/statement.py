@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import os
 from collections.abc import Iterator, Sequence
 
@@ -30,7 +29,7 @@ class PackagedRun(msgspec.Struct, frozen=True, kw_only=True):
 
     run: str
     sequence: int
-    as_of: dt.datetime
+    as_of: keys.Moment
     manifest_sha256: str
 
 
@@ -138,7 +137,7 @@ def _open(
 def _decode(payload: bytes) -> PackageStatement:
     try:
         statement = _DECODER.decode(payload)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise EvidenceError(f"is no statement of a package: {error}") from None
     if msgspec.json.encode(statement) != payload:
         raise EvidenceError("is not written canonically: its bytes are not those that its content gives")
