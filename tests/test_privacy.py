@@ -175,7 +175,8 @@ def test_a_whole_world_is_judged_as_it_is_with_addresses(broken: Audited, tmp_pa
     entries = yaml.safe_load(broken.world.config.read_text())
     config = broken.world.config.with_name("private.yaml")
     config.write_text(yamlcore.dump({**entries, **PRIVATE}))
-    run = audit(config, tmp_path)
+    with environment(broken.world.environment):  # and not of the other world, where that was started later
+        run = audit(config, tmp_path)
     found = json.loads((run / "report.json").read_text())["findings"]
     shown = Counter((one["test"], one["target"], one["resource"]["type"], one["outcome"]) for one in found)
     assert shown == outcomes(broken.findings())
