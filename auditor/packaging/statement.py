@@ -64,15 +64,17 @@ _DECODER = msgspec.json.Decoder(PackageStatement)
 
 def is_package(files: Contents) -> bool:
     """Whether these files are those of a package."""
-    return STATEMENT in files.names()
+    return contents.holds(files, STATEMENT)
 
 
 def own_keys(package: Contents) -> KeyRing | None:
     """Return the keys that came with a package, which prove only that it is one piece; None where there are none."""
-    if KEYS not in package.names():
+    if not contents.holds(package, KEYS):
         return None
     try:
         return keys.parse(contents.read(package, KEYS), KEYS)
+    except EvidenceError as error:
+        raise DoesNotVerify([Flaw(KEYS, 0, str(error).removeprefix(f"{KEYS}: "))]) from None
     except UsageError as error:
         raise DoesNotVerify([Flaw(KEYS, 0, problem.message) for problem in error.problems]) from None
 
