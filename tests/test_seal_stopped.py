@@ -1,7 +1,8 @@
-"""Runs that are stopped while they are sealed, by a person or a full disk: no later run hangs on them."""
+"""Runs and keys whose writing is stopped half-way, by a person or a full disk: nothing later hangs on what is left."""
 
 from __future__ import annotations
 
+import os
 import resource
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,11 +12,13 @@ from typing import IO
 
 import pytest
 
-from auditor import seal, verify
+from auditor import keys, seal, verify
 from auditor.engine import Plugins
+from auditor.model import UsageError
 from auditor.results import ReportFormat, RunView
+from tests import toy
 from tests.sealing import finished_of, scope_of
-from tests.test_verify import LOCKED, Sealed, make
+from tests.test_verify import HOUR, LOCKED, Sealed, make
 from tests.toy import World, audit, claim
 
 
@@ -68,3 +71,30 @@ def test_whoever_stops_a_run_while_it_is_judged_stops_no_other(sealed: Sealed) -
     assert len(verify.verify_chain(folder / "reports", sealed.ring)) == 4
     audit(world, folder, claim("c", LOCKED), key=sealed.key)
     assert len(verify.verify_chain(folder / "reports", sealed.ring)) == 5
+
+
+def test_a_key_that_could_not_be_written_whole_is_not_left_behind(tmp_path: Path) -> None:
+    private, public = tmp_path / "auditor.key", tmp_path / "auditor.keys.json"
+    for most in (50, 150):  # the private key has 119 octets, the key file more
+        with files_no_longer_than(most), pytest.raises(OSError, match="File too large"):
+            keys.generate(private, public, toy.NOW)
+        assert not private.exists()
+        assert not public.exists()
+    keys.generate(private, public, toy.NOW)
+
+
+def test_a_rotation_that_was_not_finished_is_told(tmp_path: Path) -> None:
+    private, public = tmp_path / "auditor.key", tmp_path / "auditor.keys.json"
+    keys.generate(private, public, toy.NOW)
+    waiting = tmp_path / "auditor.key.new"
+    waiting.touch()
+    with pytest.raises(UsageError, match=r"auditor\.key\.new: is of a rotation that was not finished"):
+        keys.rotate(private, public, toy.NOW + HOUR)
+    waiting.unlink()
+    keys.rotate(private, public, toy.NOW + HOUR)
+
+
+def test_a_pipe_in_place_of_a_private_key_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe", 0o600)
+    with pytest.raises(UsageError, match="is no file"):
+        keys.read_private(tmp_path / "pipe")
