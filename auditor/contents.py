@@ -102,6 +102,17 @@ class Within:
         return self._whole.open(self._prefix + name)
 
 
+def holds(contents: Contents, name: str) -> bool:
+    """Whether anything of that name is there, even what cannot be read; the rest is not looked at."""
+    try:
+        contents.open(name).close()
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
 def sha256(contents: Contents, name: str) -> str:
     """Return the SHA-256 of a file, in hex; `EvidenceError` where it cannot be read."""
     try:

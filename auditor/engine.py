@@ -95,7 +95,11 @@ class Audit:
         for left in (run / FOLDER).glob("*.partial"):
             left.unlink()  # of a task that died: not evidence, and nothing in a run stays outside its seal
         with seal.place_in_chain(self.output):
-            return run, self._conclude(run, started, as_of)
+            try:
+                return run, self._conclude(run, started, as_of)
+            except BaseException:
+                seal.give_up(run)
+                raise
 
     def _conclude(self, run: Path, started: dt.datetime, as_of: dt.datetime) -> Head:
         """Seal the evidence, judge it, and seal what came of it."""

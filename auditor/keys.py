@@ -198,7 +198,11 @@ def generate(private: Path, public: Path, now: dt.datetime) -> SigningKey:
     ring = load(public) if public.exists() else KeyRing(keys=())
     key = SigningKey(Ed25519PrivateKey.generate())
     _write_private(private, key)
-    _replace(public, to_json(_with(ring, [*ring.keys, _entry(key, now)])))
+    try:
+        _replace(public, to_json(_with(ring, [*ring.keys, _entry(key, now)])))
+    except BaseException:
+        private.unlink()  # a key that nobody can verify with is none
+        raise
     return key
 
 
@@ -207,6 +211,12 @@ def rotate(private: Path, public: Path, now: dt.datetime) -> tuple[SigningKey, S
 
     The old private key is gone then: what it sealed stays valid, and nothing new can be sealed with it.
     """
+    waiting = private.with_name(f"{private.name}.new")
+    if waiting.exists():
+        unfinished = (
+            f"is of a rotation that was not finished: where {public} has its key, put it in the place of {private}"
+        )
+        raise UsageError(Problem(f"{unfinished}; else remove it", str(waiting)))
     old = parse_private(read_private(private), str(private))
     ring = load(public)
     known = ring.find(old.id)
@@ -216,7 +226,6 @@ def rotate(private: Path, public: Path, now: dt.datetime) -> tuple[SigningKey, S
         raise UsageError(Problem(f"the key of {private} ({old.id}) is not valid now", str(public)))
     new = SigningKey(Ed25519PrivateKey.generate())
     kept = [msgspec.structs.replace(key, valid_until=now) if key.id == old.id else key for key in ring.keys]
-    waiting = private.with_name(f"{private.name}.new")
     _write_private(waiting, new)
     _replace(public, to_json(_with(ring, [*kept, _entry(new, now)])))
     waiting.replace(private)
@@ -235,10 +244,14 @@ def _write_private(path: Path, key: SigningKey) -> None:
     pem = key._private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())  # noqa: SLF001 - its own file
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, stat.S_IRUSR | stat.S_IWUSR)
-    with os.fdopen(descriptor, "wb") as handle:
-        handle.write(pem)
-        handle.flush()
-        os.fsync(handle.fileno())
+    try:
+        with os.fdopen(descriptor, "wb") as handle:
+            handle.write(pem)
+            handle.flush()
+            os.fsync(handle.fileno())
+    except BaseException:
+        path.unlink()  # half a key is none, and would be in the way of the next
+        raise
 
 
 def _replace(path: Path, data: bytes) -> None:

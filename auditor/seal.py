@@ -105,6 +105,13 @@ def seal_run(run: Path, finished: Finished, key: SigningKey | None = None) -> st
     return _write(run / MANIFEST, ManifestStatement(subject=listed, predicate=finished), key)
 
 
+def give_up(run: Path) -> None:
+    """Take away the statements of a run that was interrupted: it has no place in the chain, and holds none up."""
+    for name in (MANIFEST, SUMS, EVIDENCE):
+        for path in (run / name, run / f"{name}.partial"):
+            path.unlink(missing_ok=True)
+
+
 def is_evidence(name: str) -> bool:
     """Whether the evidence statement covers a file of this name."""
     return name == "plan.json" or name.startswith(("policy/", "evidence/"))
@@ -192,5 +199,10 @@ def _scope(run: Path) -> Scope:
 
 def _write(path: Path, statement: msgspec.Struct, key: SigningKey | None) -> str:
     data = envelope.close(msgspec.json.encode(statement), key)
-    path.write_bytes(data)
+    waiting = path.with_name(f"{path.name}.partial")
+    with waiting.open("wb") as handle:  # half a statement would be a link that the chain hangs on
+        handle.write(data)
+        handle.flush()
+        os.fsync(handle.fileno())
+    waiting.replace(path)
     return hashlib.sha256(data).hexdigest()

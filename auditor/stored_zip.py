@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 CHUNK = 1 << 20
+MOST_DIRECTORY = 1 << 28
+"""Bytes of a directory, which is read as a whole: enough for two million files."""
 MOST_32, MOST_16 = 0xFFFFFFFF, 0xFFFF
 DATE = 0x0021  # 1 January 1980, the first that an archive can name
 MODE = 0o100644 << 16  # an ordinary file, in the attributes that Unix gives it
@@ -212,6 +214,8 @@ class StoredZip:
         """Return where each file's bytes stand, once everything else is as it has to be."""
         length = os.fstat(self._descriptor).st_size
         count, offset = self._directory(length)
+        if length - offset > MOST_DIRECTORY:
+            raise EvidenceError(f"the archive's directory is longer than {MOST_DIRECTORY:,} bytes")
         directory = self._read(offset, length - offset)
         entries = list(_parse(directory, count))
         _refuse_names(entry.name for entry in entries)

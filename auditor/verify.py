@@ -137,6 +137,9 @@ def verify_chain(
     found: list[Verified] = []
     flaws: list[Flaw] = []
     for path in runs_of(folder):
+        if path.is_symlink():
+            flaws.append(Flaw(path.name, 0, "is a link: what it leads to is no part of the folder, and may change"))
+            continue
         try:
             found.append(verify_run(Directory(path), keys, allow_unsigned=allow_unsigned))
         except DoesNotVerify as error:
@@ -308,8 +311,15 @@ def _changed(run: Contents, name: str, digest: str) -> tuple[int, str] | None:
 def _links(runs: Sequence[Verified], since: int) -> Iterator[Flaw]:
     """Yield where one run does not follow the one before."""
     before: Verified | None = None
+    signing: set[str] = set()
     for run in runs:
         file = f"{run.run}/{seal.EVIDENCE}"
+        if run.key is not None:
+            signing.add(run.scope.organization)
+        elif run.scope.organization in signing:
+            yield Flaw(
+                file, 0, "is not signed, and an earlier run of the organization is: anybody could have put it here"
+            )
         expected = before.scope.sequence + 1 if before else since
         previous = run.scope.previous_run
         if run.scope.sequence != expected:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -160,6 +161,32 @@ def test_the_head_of_the_chain_shows_later_what_was_taken_away(folder: Path) -> 
         ended = auditor("keys", "head", place, cwd=folder)
         assert ended.code == 2
         assert f"there is no run in {place}" in ended.err
+
+
+def test_a_chain_head_is_never_left_unlooked_at(folder: Path) -> None:
+    head = auditor("keys", "head", cwd=folder).out.strip()
+    first, second = runs(folder / "reports")
+    assert auditor("verify", second, "--head", head, cwd=folder).code == 0
+    ended = auditor("verify", first, "--head", head, cwd=folder)
+    assert ended.code == 4
+    assert f"the chain head {head} is of another run" in ended.err
+    for odd in ("", "2", f"2:{head[2:].upper()}"):  # an unset variable of a script, above all
+        ended = auditor("verify", "reports", "--head", odd, cwd=folder)
+        assert ended.code == 2
+        assert "is no chain head" in ended.err
+
+
+def test_what_lies_beside_runs_and_what_is_no_file_is_no_matter(folder: Path) -> None:
+    _, second = runs(folder / "reports")
+    (folder / "reports" / "latest").symlink_to(second.name)
+    assert auditor("verify", "reports", cwd=folder).code == 0
+    moved = second.rename(folder / second.name)
+    second.symlink_to(moved)
+    ended = auditor("verify", "reports", cwd=folder)
+    assert (ended.code, f"{second.name}: is a link" in ended.err) == (4, True)
+    os.mkfifo(folder / "pipe")
+    ended = auditor("verify", "pipe", cwd=folder)
+    assert (ended.code, "is a file, and no package" in ended.err) == (2, True)
 
 
 def test_rotated_keys_verify_what_they_sealed(folder: Path) -> None:

@@ -106,6 +106,16 @@ def test_a_key_that_changes_refutes_now_and_ever_after(account: Account) -> None
     assert f"was under {OTHER} in the run {second.run.name}" in reason(back)
 
 
+def test_an_earlier_answer_that_lost_the_key_makes_no_fail(account: Account) -> None:
+    account.holds(vol_1=None, vol_2=OTHER)
+    account.aws.state.volumes[REGION][0] = Volume("vol-1", encrypted=True, kms_key_id=None)
+    assert reason(account.run()) == "is encrypted, but names no key"
+    account.holds(vol_1=KEY, vol_2=OTHER)
+    second = account.run()
+    assert verdicts(second)[1] == {"vol-1": "not_applicable", "vol-2": "pass"}
+    assert reason(second) == f"{FIRST}; 1 of their volumes could not be read"
+
+
 def test_what_is_cited_of_an_earlier_run_stands_there(account: Account) -> None:
     """Its digest is that of the manifest, and its file, line and pointer lead to the volume."""
     first = account.run()

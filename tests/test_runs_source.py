@@ -110,6 +110,15 @@ def test_a_member_that_is_missing_is_something_else_than_null(tmp_path: Path) ->
         assert values(ask(connection, "a", value="/note/deeper"), "a") == [("absent", 1)]
 
 
+def test_a_member_that_contradicts_itself_is_not_read(tmp_path: Path) -> None:
+    audit(tmp_path, box("a", key="k"), box("b", closed=False), box("c"), box("d", closed=False, key="k"), {"id": "e"})
+    with source(tmp_path) as connection:
+        reply = ask(connection, *"abcde", value="/key", flag="/closed")
+        assert [values(reply, name) for name in "abcde"] == [[("k", 1)], [("absent", 1)], [], [], []]
+        assert reply.body["unread"] == {"answers": 0, "items": 3}
+        assert values(ask(connection, "c", value="/key"), "c") == [("absent", 1)]  # where nothing says so twice
+
+
 def test_a_resource_on_two_pages_of_one_run_was_seen_by_one_run(tmp_path: Path) -> None:
     for _ in range(2):
         audit(tmp_path, world=World([box("a"), box("a"), box("b"), box("a", closed=False)], pages=4))

@@ -9,9 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from auditor import envelope, seal, verify
+from auditor import envelope, seal, stored_zip, verify
 from auditor.contents import Directory
+from auditor.model import EvidenceError
+from auditor.packaging import statement
 from auditor.verify import DoesNotVerify
+from tests.sealing import seal_anew
 from tests.test_verify import SEGMENT, Sealed, make
 
 DEEP = b"[" * 100_000 + b"]" * 100_000
@@ -90,3 +93,36 @@ def test_moments_without_a_zone_are_refused(sealed: Sealed) -> None:
         envelope.payload_unverified((sealed.run / seal.MANIFEST).read_bytes()) + b"\n"
     )
     assert told(sealed, allow_unsigned=True).startswith(f"{seal.EVIDENCE}: is no statement of a run")
+
+
+def test_a_run_without_a_signature_follows_none_that_has_one(sealed: Sealed) -> None:
+    seal_anew(sealed.runs[0])  # whoever has no key can do that with the first runs, or with the last
+    runs = sealed.run.parent
+    with pytest.raises(DoesNotVerify, match="follows another"):
+        verify.verify_chain(runs, sealed.ring, allow_unsigned=True)
+    seal_anew(sealed.runs[0], sealed.key)
+    assert len(verify.verify_chain(runs, sealed.ring, allow_unsigned=True)) == 3
+    seal_anew(sealed.runs[2])
+    with pytest.raises(
+        DoesNotVerify, match=f"{sealed.runs[2].name}/{seal.EVIDENCE}: is not signed, and an earlier run"
+    ):
+        verify.verify_chain(runs, sealed.ring, allow_unsigned=True)
+
+
+def test_a_package_whose_statement_is_a_link_is_a_package(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").touch()
+    (tmp_path / statement.STATEMENT).symlink_to("elsewhere")
+    assert statement.is_package(Directory(tmp_path))
+    with pytest.raises(DoesNotVerify, match=f"{statement.STATEMENT}: cannot be read"):
+        statement.verify_package(Directory(tmp_path), None)
+
+
+def test_a_directory_of_an_archive_that_fills_the_memory_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "evidence.zip"
+    size = stored_zip.MOST_DIRECTORY + 1
+    with path.open("wb") as out:
+        out.truncate(size)  # takes no place on the disk
+        out.seek(size)
+        out.write(stored_zip._end(2**40, size, 0))
+    with pytest.raises(EvidenceError, match="directory is longer than"):
+        stored_zip.StoredZip(path)

@@ -10,6 +10,7 @@ with nothing.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from types import MappingProxyType
 
 import msgspec
 
@@ -19,6 +20,8 @@ from auditor.checks import aws_config_volumes
 from auditor.model import Basis, Resource, Unproven, Verdict, failed, not_applicable, passed
 
 VOLUMES, VOLUME, KEY = "ec2.describe_volumes", "/VolumeId", "/KmsKeyId"
+SEEN = MappingProxyType({"items": "/Volumes", "id": VOLUME, "value": KEY, "flag": "/Encrypted"})
+"""What is looked at in earlier runs; a volume that was encrypted there, and named no key, is none that had no key."""
 PAGE = 500
 """Volumes of one question: as many as EC2 lists on a page."""
 
@@ -34,7 +37,7 @@ def collect(params: Params, aws: Source, runs: Source) -> Iterator[Subject | Rec
     named = ((volume.get(VOLUME, str), volume) for volume in volumes)
     for page in in_batches(named, PAGE):
         ids = [name for name, _ in page]
-        past = runs.ask("distinct", operation=VOLUMES, target=account, items="/Volumes", id=VOLUME, value=KEY, ids=ids)
+        past = runs.ask("distinct", operation=VOLUMES, target=account, **SEEN, ids=ids)
         for name, volume in page:
             yield Subject(Resource("aws.ec2.volume", name, _name(volume), aws.shard), volume=volume, past=past)
     yield aws_config_volumes.reconciled(aws, volumes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from auditor.keys import KeyRing
     from auditor.verify import Verified
 
+HEAD = re.compile(r"[1-9][0-9]*:[0-9a-f]{64}")
+
 
 @click.command(name="verify", epilog=epilog(EVIDENCE, done="everything is what was sealed"))
 @click.argument("path", type=options.AnyPath, shell_complete=completing.runs)
@@ -26,14 +29,14 @@ if TYPE_CHECKING:
 @click.option(
     "--require-timestamp", is_flag=True, help="Refuse runs that no time-stamp authority of the key file says when of."
 )
-@click.option("--head", default="", metavar="HEAD", help="A chain head sent away earlier: it must still be there.")
+@click.option("--head", metavar="HEAD", help="A chain head sent away earlier: it must still be there.")
 def command(
     path: Path,
     keys_file: Path | None,
     allow_unsigned: bool,  # noqa: FBT001 - click passes flags so
     since: int,
     require_timestamp: bool,  # noqa: FBT001 - as above
-    head: str,
+    head: str | None,
 ) -> int:
     """Verify a run, a folder of runs and that none was taken out of their chain, or a package.
 
@@ -44,14 +47,16 @@ def command(
     from auditor.packaging.statement import is_package
     from auditor.verify import require_timestamps
 
+    if head is not None and not HEAD.fullmatch(head):
+        raise click.BadParameter("is no chain head, as auditor keys head prints it", param_hint="--head")
     if not path.exists():
         raise click.BadParameter(f"{path} does not exist; {IS_A_RUN}", param_hint="PATH")
     with opened(path) as files:
         ring, file = options.keys_of(keys_file, path, files)
         if path.is_file() or is_package(files):
-            found = _package(files, ring, head, allow_unsigned=allow_unsigned)
+            found = _package(files, ring, head or "", allow_unsigned=allow_unsigned)
         else:
-            found = _runs(path, ring, head, since, allow_unsigned=allow_unsigned)
+            found = _runs(path, ring, head or "", since, allow_unsigned=allow_unsigned)
     if require_timestamp:
         require_timestamps(found)
     for one in found:
@@ -66,12 +71,18 @@ def command(
 def _runs(path: Path, ring: KeyRing | None, head: str, since: int, *, allow_unsigned: bool) -> Sequence[Verified]:
     from auditor import verify
     from auditor.contents import Directory
+    from auditor.model import EvidenceError
     from auditor.packaging.opening import IS_A_RUN
     from auditor.seal import EVIDENCE as STATEMENT
     from auditor.seal import MANIFEST
 
     if (path / STATEMENT).exists() or (path / MANIFEST).exists():
-        return [verify.verify_run(Directory(path), ring, allow_unsigned=allow_unsigned)]
+        run = verify.verify_run(Directory(path), ring, allow_unsigned=allow_unsigned)
+        if head not in ("", run.head):
+            raise EvidenceError(
+                f"the chain head {head} is of another run, or this one was changed: its own is {run.head}"
+            )
+        return [run]
     found = verify.verify_chain(path, ring, allow_unsigned=allow_unsigned, since=since, head=head)
     if not found:
         raise click.BadParameter(f"there is no run in {path}; {IS_A_RUN}", param_hint="PATH")

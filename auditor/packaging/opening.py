@@ -28,7 +28,7 @@ def opened(path: Path) -> Iterator[Contents]:
     if path.is_dir():
         yield Directory(path)
         return
-    if not _seems_an_archive(path):
+    if not path.is_file() or not _seems_an_archive(path):
         raise UsageError(Problem(f"{path} is a file, and no package; {IS_A_RUN}"))
     try:
         archive = StoredZip(path)

@@ -64,26 +64,17 @@ _DECODER = msgspec.json.Decoder(PackageStatement)
 
 def is_package(files: Contents) -> bool:
     """Whether these files are those of a package."""
-    return holds(files, STATEMENT)
-
-
-def holds(files: Contents, name: str) -> bool:
-    """Whether there is a file of that name, readable or not; what else stands there is not looked at."""
-    try:
-        files.open(name).close()
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    except OSError:
-        return True  # whoever reads it says what is wrong with it
-    return True
+    return contents.holds(files, STATEMENT)
 
 
 def own_keys(package: Contents) -> KeyRing | None:
     """Return the keys that came with a package, which prove only that it is one piece; None where there are none."""
-    if not holds(package, KEYS):
+    if not contents.holds(package, KEYS):
         return None
     try:
         return keys.parse(contents.read(package, KEYS), KEYS)
+    except EvidenceError as error:
+        raise DoesNotVerify([Flaw(KEYS, 0, str(error).removeprefix(f"{KEYS}: "))]) from None
     except UsageError as error:
         raise DoesNotVerify([Flaw(KEYS, 0, problem.message) for problem in error.problems]) from None
 

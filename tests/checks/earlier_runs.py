@@ -19,6 +19,7 @@ def earlier(*ids: str) -> Question:
         items="/Volumes",
         id="/VolumeId",
         value="/KmsKeyId",
+        flag="/Encrypted",
         ids=list(ids),
     )
 

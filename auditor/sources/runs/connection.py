@@ -32,7 +32,8 @@ class What(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """What is looked at in earlier runs: the answers to `operation` of targets that were declared like `target`.
 
     `items` points at the list in an answer's body; `id` and `value`, in each member of it, at the name of the resource
-    and at what is compared.
+    and at what is compared. `flag` points at a boolean that says whether there is a value, where the system says so
+    twice: a member that contradicts itself is not read.
     """
 
     operation: str
@@ -40,6 +41,7 @@ class What(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     items: Pointer
     id: Pointer
     value: Pointer
+    flag: Pointer = ""
 
 
 class Question(What, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -50,11 +52,11 @@ class Question(What, frozen=True, kw_only=True, forbid_unknown_fields=True):
     @property
     def what(self) -> What:
         """The question without its resources."""
-        return What(operation=self.operation, target=self.target, items=self.items, id=self.id, value=self.value)
+        return What(**{name: getattr(self, name) for name in What.__struct_fields__})
 
 
 class Unread(msgspec.Struct):
-    """What earlier runs could not say: whole answers that are errors or of another shape, and members redacted."""
+    """What earlier runs could not say: answers that are errors or of another shape, members redacted or odd."""
 
     answers: int = 0
     items: int = 0
@@ -226,15 +228,15 @@ def read_answer(what: What, run: int, file: str, answer: AnswerLine, read: Read)
         return
     for position, item in enumerate(items):
         where = pointer_join(what.items, position)
-        name = _at(item, what.id)
+        name, value = _at(item, what.id), _encoded(_at(item, what.value))
         if (
             not isinstance(name, str)
-            or _is_redacted(answer, where + what.id)
-            or _is_redacted(answer, where + what.value)
+            or any(_is_redacted(answer, where + pointer) for pointer in (what.id, what.value, what.flag or what.id))
+            or (what.flag and _at(item, what.flag) is not bool(value))
         ):
             read.unread.items += 1
         else:
-            read.index.add(name, _encoded(_at(item, what.value)), run, (file, answer.n, where))
+            read.index.add(name, value, run, (file, answer.n, where))
 
 
 def _at(body: JSON, pointer: str) -> JSON:
