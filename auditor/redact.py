@@ -49,7 +49,7 @@ def base64_forms(secret: str) -> Iterator[str]:
     """
     raw = _octets(secret)
     for offset in range(3):
-        encoded = base64.b64encode(b"\0" * offset + raw).decode().rstrip("=")
+        encoded = base64.b64encode(b"\0" * offset + raw).decode()
         first = (8 * offset + 5) // 6
         last = 8 * (offset + len(raw)) // 6
         core = encoded[first:last]
@@ -128,7 +128,7 @@ class Redactor:
         parts: set[str] = set()
         if len(secret) >= SUBSTRING_MINIMUM:
             parts = whole | set(base64_forms(secret)) | set(text_forms(secret))
-            parts |= {line for line in secret.splitlines() if len(line) >= SUBSTRING_MINIMUM and "-----" not in line}
+            parts |= {line for line in secret.splitlines() if "-----" not in line}
             parts.add(" ".join(secret.split()))  # as where a message is put on one line
             parts |= {part.lower() for part in parts}  # as where names of hosts and media types are
             parts = {part for part in parts if len(part) >= SUBSTRING_MINIMUM}

@@ -81,7 +81,7 @@ def test_the_last_run_is_the_one_with_the_highest_number(folder: Path) -> None:
     assert seal.latest_run(folder) == (previous(third), 3)
     assert seal.latest_run(folder, organization="Toys") == (previous(third), 3)
     assert seal.latest_run(folder, organization="Others") is None
-    assert seal.latest_run(folder / third.name) is None
+    assert seal.latest_run(folder / third.name, strict=True) is None
     seal_anew(third, None, msgspec.structs.replace(scope_of(third), organization="Others"))
     assert seal.latest_run(folder, organization="Toys") == (previous(second), 2)
     assert seal.latest_run(folder, organization="Others") == (previous(third), 3)
