@@ -13,6 +13,9 @@ from typing import Protocol
 
 from auditor.model import EvidenceError
 
+MOST_READ = 1 << 28
+"""Bytes of a file that is read as a whole: enough for the digests of two million files."""
+
 
 class Contents(Protocol):
     """Files by name. Names are relative, with `/` between their parts."""
@@ -122,10 +125,14 @@ def sha256(contents: Contents, name: str) -> str:
         raise EvidenceError(f"{name}: cannot be read: {error.strerror}") from None
 
 
-def read(contents: Contents, name: str) -> bytes:
-    """Return the bytes of a small file; `EvidenceError` where it cannot be read."""
+def read(contents: Contents, name: str, most: int = MOST_READ) -> bytes:
+    """Return the bytes of a small file; `EvidenceError` where it cannot be read, or is no small one."""
     try:
         with contents.open(name) as handle:
+            size = handle.seek(0, os.SEEK_END)
+            if size > most:
+                raise EvidenceError(f"{name}: is longer than {most:,} bytes, so it is none of ours")
+            handle.seek(0)
             return handle.read()
     except OSError as error:
         raise EvidenceError(f"{name}: cannot be read: {error.strerror}") from None

@@ -24,6 +24,8 @@ from auditor.questions import Attempt, Effect, Failure
 
 FOLDER = "evidence"
 MARK_DIGITS = 16
+MOST_LINE = 1 << 28
+"""Bytes of a line that are looked at where a segment was changed: what no line ends would fill the memory."""
 MOST_SHOWN = 3
 """Members of a list that a message shows: a question may be about a thousand resources."""
 CACHED_RECORDS = 4
@@ -337,7 +339,7 @@ def changed_line(handle: io.BufferedIOBase) -> tuple[int, str]:
     For a segment whose digest differs: who recomputes every mark after a change is found by the digest only.
     """
     before, mark, number = b"", "", 0
-    for number, data in enumerate(handle, 1):
+    for number, data in enumerate(iter(lambda: handle.readline(MOST_LINE), b""), 1):
         try:
             head = _decode_head(data, "")
         except EvidenceError as error:
@@ -346,12 +348,12 @@ def changed_line(handle: io.BufferedIOBase) -> tuple[int, str]:
             return number, f"is numbered {head.n}: lines were dropped, added or re-ordered here"
         if head.prev != mark:
             # The mark is of the line before; where this line was changed itself, the next does not follow it either.
-            following = handle.readline()
+            following = handle.readline(MOST_LINE)
             is_itself = bool(following) and _mark_in(following) != mark_of(data)
             line = number if is_itself or not before else number - 1
             return line, "was changed: the line after it bears the mark of another"
         if isinstance(head, CloseLine):
-            if handle.readline():
+            if handle.readline(MOST_LINE):
                 return number + 1, "stands after the last line"
             return number, "the lines before it agree: this one was changed, or every mark was made anew"
         before, mark = data, mark_of(data)

@@ -35,9 +35,10 @@ _LETTERS = (
     "\uff10-\uff19\uff21-\uff3a\uff41-\uff5a\uff66-\uffef\U00010000-\U0010ffff"
 )
 """Beyond ASCII, what names are written with (RFC 6531); no spaces, quotation marks, arrows or other punctuation."""
-_LOCAL = re.compile(rf"[A-Za-z0-9_.+\-'~{_LETTERS}]")
+_LOCAL = re.compile(rf"[A-Za-z0-9_.+\-'~#{_LETTERS}]")
 _IN_DOMAIN = re.compile(rf"[A-Za-z0-9\-.:\[\]{_LETTERS}]")
-_AT = re.compile(r"@|%(?:25)*40|\\u0040|\\x40|&(?:#0{0,5}64|#[xX]0{0,4}40|commat);")
+_AT = re.compile(r"[@\uff20\ufe6b]|%(?:25)*40|\\u0040|\\x40|\\40|&(?:#0{0,5}64|#[xX]0{0,4}40|commat);")
+_MAY_HOLD = re.compile(r"[@%\\&\uff20\ufe6b]")
 _TOP = re.compile(rf"[xX][nN]--[A-Za-z0-9-]+|[A-Za-z]{{2,63}}|[{_LETTERS}]{{2,63}}")
 _AFTER_DOMAIN = re.compile(r"[:\[\]]")
 _LITERAL = re.compile(r"\[(?:IPv6:)?[0-9A-Fa-f:.]{2,45}\]")
@@ -58,13 +59,14 @@ _BACKWARD = re.compile(
     rf"|;(?:[0-9]{{1,7}}#|{_HEX}{{1,6}}[xX]#|[A-Za-z0-9]{{1,31}}[A-Za-z])&|(?![bfnrt]\\)[^%\\;]"
 )
 """The same in text that is turned round; a letter that ends an escape (`\\n`) is no letter of a name."""
-_PLAIN_LOCAL = re.compile(rf"[A-Za-z0-9_.+\-'~{_LETTERS}]*")
+_PLAIN_LOCAL = re.compile(rf"[A-Za-z0-9_.+\-'~#{_LETTERS}]*")
 _PLAIN_DOMAIN = re.compile(rf"[A-Za-z0-9\-.{_LETTERS}]*")
 _QUOTES = ("\\u0022", "&quot;", "&#34;", "&#x22;", "%22", '\\"', '"')
 _ENCODING = ("%", "\\", ";")
 """What begins or ends a character that is written as several."""
-_NO_BEGINNING = ".'"
-"""What no name begins with: a quotation mark, and the end of a sentence."""
+_NO_BEGINNING = ".'#"
+"""What no name begins with: a quotation mark, the end of a sentence, and what begins a fragment or a number. Within, a
+`#` is how Entra ID names guests: `jane_example.com#EXT#@tenant.onmicrosoft.com`."""
 _BYTES = re.compile(rb"[A-Za-z0-9_.+-]{2,64}@[A-Za-z0-9-]{2,63}(?:\.[A-Za-z0-9-]{1,63})*\.[A-Za-z]{2,24}")
 
 
@@ -109,7 +111,7 @@ class Pseudonyms:
 
     def text(self, text: str) -> str:
         """Return the text with a pseudonym for every address in it."""
-        if "@" not in text and "%" not in text and "\\" not in text and "&" not in text:
+        if not _MAY_HOLD.search(text):
             return text
         pieces, end = [], 0
         for at in _AT.finditer(text):

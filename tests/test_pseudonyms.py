@@ -23,7 +23,9 @@ from auditor.redact import MASK, Redactor
 
 KEY = b"0123456789abcdef"
 ORGANIZATION = "Explo"
-SHOWN = re.compile(r"(p-[0-9a-f]{20})(@|%(?:25)*40|\\u0040|\\x40|&#64;|&#x40;|&commat;)pseudonym\.invalid")
+SHOWN = re.compile(
+    r"(p-[0-9a-f]{20})([@\uff20\ufe6b]|%(?:25)*40|\\u0040|\\x40|\\40|&#64;|&#x40;|&commat;)pseudonym\.invalid"
+)
 
 
 def named() -> Pseudonyms:
@@ -79,6 +81,7 @@ ADDRESSES = [
     "p-0123456789ABCDEF0123@pseudonym.invalid",
     "nina@explo.co",
     "ab@ab.cd",
+    "ada_explo.co#EXT#@tenant.onmicrosoft.example",
 ]
 every_address = pytest.mark.parametrize("address", ADDRESSES)
 
@@ -104,6 +107,9 @@ ENCODERS: dict[str, Callable[[str], str]] = {
     "HTML, hexadecimal @": lambda text: html.escape(text).replace("@", "&#x40;"),
     "HTML, named @": lambda text: html.escape(text).replace("@", "&commat;"),
     "HTML, every character": every_reference,
+    "full width @": lambda text: text.replace("@", "\uff20"),
+    "small @": lambda text: text.replace("@", "\ufe6b"),
+    "LDAP, escaped @": lambda text: text.replace("@", "\\40"),
     "ASCII": lambda text: ascii(text)[1:-1],
 }
 SURROUNDINGS = [

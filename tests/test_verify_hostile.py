@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from auditor import envelope, seal, stored_zip, verify
+from auditor import contents, envelope, evidence, seal, stored_zip, verify
 from auditor.contents import Directory
 from auditor.model import EvidenceError
 from auditor.packaging import statement
@@ -126,3 +126,20 @@ def test_a_directory_of_an_archive_that_fills_the_memory_is_not_read(tmp_path: P
         out.write(stored_zip._end(2**40, size, 0))
     with pytest.raises(EvidenceError, match="directory is longer than"):
         stored_zip.StoredZip(path)
+
+
+def test_a_segment_that_is_one_endless_line_is_told(sealed: Sealed, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evidence, "MOST_LINE", 1 << 20)
+    path = sealed.run / SEGMENT
+    first = path.read_bytes().splitlines(keepends=True)[0]
+    path.write_bytes(first)
+    os.truncate(path, 1 << 32)  # takes no place on the disk
+    with path.open("rb") as handle:
+        assert evidence.changed_line(handle) == (2, "the last line is cut")
+        assert handle.tell() < 1 << 22
+
+
+@pytest.mark.parametrize("name", [seal.EVIDENCE, seal.MANIFEST, seal.SUMS])
+def test_a_statement_that_fills_the_memory_is_not_read(sealed: Sealed, name: str) -> None:
+    os.truncate(sealed.run / name, contents.MOST_READ + 1)
+    assert "is longer than 268,435,456 bytes" in told(sealed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 
@@ -40,7 +41,7 @@ class RunFiles:
         self.files = files
         self.verified = verified
         try:
-            self.head = msgspec.json.decode(contents.read(files, REPORT), type=Head)
+            self.head = msgspec.json.decode(contents.read(files, REPORT, sys.maxsize), type=Head)
         except msgspec.DecodeError as error:
             raise EvidenceError(f"{REPORT}: cannot be read: {error}") from None
         criteria = [one.id for claim in self.head.claims for one in claim.criteria]
