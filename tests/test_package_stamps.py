@@ -116,7 +116,7 @@ def test_the_pages_say_who_dated_each_run(once: Stamped) -> None:
     [
         ("sha256sum -c", "index.html", "Toys", "Boys"),
         ("sha256sum -c", "runs/RUN/evidence/s.main.jsonl", '"closed":true', '"closed":tRue'),
-        ("-outform DER", "keys/KEY.pem", "MCowBQYDK2VwAyEA", "MCowBQYDK2VwAyEB"),
+        ("-outform DER", "keys/KEY.pem", "MCow", "MCox"),
         ("pkeyutl -verify", "package.statement.json", '"payload":"eyJ', '"payload":"eyK'),
         ("pkeyutl -verify", "runs/RUN/evidence.statement.json", '"payload":"eyJ', '"payload":"eyK'),
         ("pkeyutl -verify", "runs/RUN/manifest.statement.json", '"sig":"', '"sig":"A'),
