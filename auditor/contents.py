@@ -105,6 +105,27 @@ class Within:
         return self._whole.open(self._prefix + name)
 
 
+class ListedOnce:
+    """The files of a whole, whose names are asked for once: for whoever looks at each of many parts of it."""
+
+    def __init__(self, whole: Contents) -> None:
+        self._whole = whole
+        self._names = whole.names()
+
+    @property
+    def name(self) -> str:
+        """The name of the whole."""
+        return self._whole.name
+
+    def names(self) -> list[str]:
+        """The names of all files, as they were at first."""
+        return self._names
+
+    def open(self, name: str) -> io.BufferedIOBase:
+        """Open one file."""
+        return self._whole.open(name)
+
+
 def holds(contents: Contents, name: str) -> bool:
     """Whether anything of that name is there, even what cannot be read; the rest is not looked at."""
     try:

@@ -19,6 +19,7 @@ import msgspec
 import pytest
 
 from auditor import envelope, keys, plugins, seal
+from auditor.contents import Directory
 from auditor.keys import KeyRing, SigningKey
 from auditor.model import EvidenceError, UsageError
 from auditor.packaging import archive
@@ -488,3 +489,17 @@ def test_the_digests_are_those_of_sha256sum(once: Packed) -> None:
     listed = [line.split("  ", 1) for line in (once.folder / "SHA256SUMS").read_text().splitlines()]
     names = [name for name in files_of(once.folder) if name not in ("SHA256SUMS", STATEMENT)]
     assert {name: digest for digest, name in listed} == {name: seal.sha256_file(once.folder / name) for name in names}
+
+
+class _Counting(Directory):
+    listed = 0
+
+    def names(self) -> list[str]:
+        self.listed += 1
+        return super().names()
+
+
+def test_a_folder_is_listed_once_however_many_runs_it_holds(once: Packed) -> None:
+    files = _Counting(once.folder)
+    assert len(verify_package(files, once.ring).runs) == 3
+    assert files.listed == 1

@@ -109,7 +109,8 @@ def authority(certificates: Path, keys_file: Path) -> int:
 @click.argument("folder", type=options.AnyPath, default=Path("reports"), shell_complete=completing.runs)
 @options.keys
 @options.allow_unsigned
-def head(folder: Path, keys_file: Path | None, allow_unsigned: bool) -> int:  # noqa: FBT001
+@click.option("--since", type=click.IntRange(1), default=1, metavar="N", help="Runs before number N were moved away.")
+def head(folder: Path, keys_file: Path | None, allow_unsigned: bool, since: int) -> int:  # noqa: FBT001
     """Verify the runs of a folder, and print the head of their chain to send to the auditor.
 
     Whoever has it can tell later whether a run up to this one was taken away or replaced: auditor verify --head.
@@ -117,7 +118,7 @@ def head(folder: Path, keys_file: Path | None, allow_unsigned: bool) -> int:  # 
     from auditor import verify
 
     ring, _ = options.found_keys(keys_file, folder)
-    found = verify.verify_chain(folder, ring, allow_unsigned=allow_unsigned) if folder.is_dir() else []
+    found = verify.verify_chain(folder, ring, allow_unsigned=allow_unsigned, since=since) if folder.is_dir() else []
     if not found:
         raise click.BadParameter(f"there is no run in {folder}", param_hint="FOLDER")
     click.echo(found[-1].head)

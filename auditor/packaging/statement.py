@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from auditor import contents, envelope, keys, seal, verify
-from auditor.contents import Contents, Within
+from auditor.contents import Contents, ListedOnce, Within
 from auditor.keys import KeyRing, PublicKey
 from auditor.model import EvidenceError, UsageError
 from auditor.results import Tool
@@ -90,6 +90,7 @@ def verify_package(package: Contents, ring: KeyRing | None, *, allow_unsigned: b
     Raises `DoesNotVerify`. `ring` holds the keys whose signatures count, of the package as of each run.
     """
     statement, key = _open(package, ring, allow_unsigned=allow_unsigned)
+    package = ListedOnce(package)
     runs: list[Verified] = []
     flaws = list(_said(package, statement))
     for name in dict.fromkeys(one.run for one in statement.predicate.runs):
