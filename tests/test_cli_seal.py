@@ -189,6 +189,14 @@ def test_what_lies_beside_runs_and_what_is_no_file_is_no_matter(folder: Path) ->
     assert (ended.code, "is a file, and no package" in ended.err) == (2, True)
 
 
+def test_where_older_runs_were_moved_away_the_head_is_still_printed(folder: Path) -> None:
+    first, _ = runs(folder / "reports")
+    shutil.rmtree(first)
+    assert auditor("keys", "head", cwd=folder).code == 4
+    ended = auditor("keys", "head", "--since", "2", cwd=folder)
+    assert (ended.code, ended.out[:2]) == (0, "2:")
+
+
 def test_rotated_keys_verify_what_they_sealed(folder: Path) -> None:
     before = key_id(folder)
     ended = auditor("keys", "rotate", cwd=folder)
