@@ -72,7 +72,7 @@ def open_envelope(data: bytes, find: Callable[[str], PublicKey | None]) -> Opene
         return Opened(data[:-1], None)
     try:
         envelope = _DECODER.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise EvidenceError(f"is no DSSE envelope: {error}") from None
     if _encode(envelope) != data:
         raise EvidenceError("is not written canonically: white space, order of members or escapes differ")
@@ -98,7 +98,7 @@ def payload_unverified(data: bytes) -> bytes:
         return data.removesuffix(b"\n")
     try:
         return base64.b64decode(_DECODER.decode(data).payload, validate=True)
-    except (ValueError, RecursionError) as error:  # of msgspec, of UTF-8, of base64
+    except ValueError as error:  # of msgspec, of UTF-8, of base64
         raise EvidenceError(f"is no DSSE envelope: {error}") from None
 
 

@@ -138,7 +138,7 @@ def parse(data: bytes, name: str) -> KeyRing:
     """Return the keys of a key file's bytes; `UsageError` where they cannot be relied on."""
     try:
         ring = _DECODER.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise _unusable(name, f"is no key file: {error}") from None
     for key in ring.keys:
         try:

@@ -170,9 +170,9 @@ class Redactor:
         if value in self._whole:
             return MASK
         starts, parts = self._starts, self._parts
-        found = starts.search(value) if starts else None
-        if starts is None or found is None:
+        if starts is None:
             return value
+        found = starts.search(value)
         pieces, end = [], 0
         while found is not None:
             at = found.start()

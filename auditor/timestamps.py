@@ -14,7 +14,7 @@ import datetime as dt
 import hashlib
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -82,7 +82,7 @@ def check(tsr: bytes, data: bytes, authorities: Sequence[str], *, nonce: int | N
     try:
         VerifierBuilder(roots=roots).build().verify_message(response, data)
     except VerificationError as error:
-        _refuse(error)
+        raise EvidenceError(_in_words(error)) from None
     return Stamped(at=info.gen_time, authority=signer.subject.rfc4514_string(), serial=info.serial_number)
 
 
@@ -148,13 +148,12 @@ def _signer(response: TimeStampResponse) -> Certificate:
     return named[0]
 
 
-def _refuse(error: Exception) -> NoReturn:
+def _in_words(error: Exception) -> str:
+    """Say why the library takes a token for none."""
     found = _CHAIN.search(str(error))
     if found:
-        raise EvidenceError(f"its certificate is not of an authority that counts: {found[1].strip()}") from None
-    if "pkcs7" in str(error):
-        raise EvidenceError("its signature does not hold") from None
-    raise EvidenceError(f"does not hold: {error}") from None
+        return f"its certificate is not of an authority that counts: {found[1].strip()}"
+    return "its signature does not hold" if "pkcs7" in str(error) else f"does not hold: {error}"
 
 
 def _utc(at: dt.datetime) -> str:

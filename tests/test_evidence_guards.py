@@ -176,7 +176,17 @@ def test_a_damaged_segment_is_told_by_its_name_and_line(path: Path, rows: list[b
 NESTED = b'{"kind":"answer","n":2,"target":"s","operation":"get","params":{},"body":' + b"[" * 9_999
 
 
-@pytest.mark.parametrize("line", [b'{"kind":"answer","\xff":1}\n', b"\xff\n", b"{}\n", b"\n", NESTED + b"\n"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"kind":"answer","\xff":1}\n',
+        b'{"kind":"answer","n":2,"target":"\xff"}\n',
+        b"\xff\n",
+        b"{}\n",
+        b"\n",
+        NESTED + b"\n",
+    ],
+)
 def test_a_line_that_is_no_json_or_endless_is_refused(path: Path, rows: list[bytes], line: bytes) -> None:
     damaged = [rows[0], line, *rows[2:]]
     assert read(path, damaged).startswith(f"{NAME}: not a line of evidence: ")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import shutil
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,8 @@ from auditor.verify import NO_KEYS, DoesNotVerify, Flaw
 from tests.sealing import scope_of, seal_anew
 from tests.test_package import SOURCES, Packed, unpack
 from tests.test_verify import make
+
+DEPTH = "maximum recursion depth exceeded while deserializing an object"
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +94,7 @@ def test_the_statement_is_told_by_what_is_wrong_with_it(packed: Packed) -> None:
         (envelope.close(b"[" * 9_999, key), "is no statement of a package: Expected `object`, got `array`"),
         (envelope.close(payload, None), statement.UNSIGNED),
         (envelope.close(payload, foreign), f"is signed by a key that is not known: {foreign.id}"),
+        (b'{"_type":"x","more":' + b"[" * 9_999 + b"\n", f"is no statement of a package: {DEPTH}"),
     ):
         path.write_bytes(data)
         assert flaws(packed) == [Flaw(STATEMENT, 0, reason)]
@@ -208,3 +213,41 @@ def test_the_keys_that_came_with_a_package_are_read_or_told(packed: Packed) -> N
         statement.own_keys(Directory(packed.folder))
     (packed.folder / KEYS).unlink()
     assert statement.own_keys(Directory(packed.folder)) is None
+
+
+class Counting(Directory):
+    """A folder that counts how often each of its files is opened."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.opened: Counter[str] = Counter()
+
+    def open(self, name: str) -> io.BufferedIOBase:
+        self.opened[name] += 1
+        return super().open(name)
+
+
+def test_every_file_is_read_once(packed: Packed) -> None:
+    """Those of runs are listed by two statements, and may be large."""
+    files = Counting(packed.folder)
+    statement.verify_package(files, packed.ring)
+    small = (seal.EVIDENCE, seal.MANIFEST, seal.SUMS, STATEMENT)
+    assert {name: times for name, times in files.opened.items() if not name.endswith(small)} == {
+        name: 1 for name in files.names() if not name.endswith(small)
+    }
+
+
+def test_a_file_of_a_run_is_held_against_both_statements(packed: Packed) -> None:
+    name = f"{RUNS}/{packed.sealed.runs[0].name}/plan.json"
+    said = sign(packed, lambda one: one).subject
+
+    def sealed_with(listed: tuple[seal.Subject, ...]) -> list[Flaw]:
+        (packed.folder / seal.SUMS).write_bytes(seal.sums(listed))
+        sign(packed, replaced(subject=listed))
+        return flaws(packed)
+
+    other = tuple(seal.Subject(name, {"sha256": "0" * 64}) if one.name == name else one for one in said)
+    assert sealed_with(other) == [Flaw(name, 0, "is not what was sealed: its SHA-256 differs")]
+    assert sealed_with(tuple(one for one in said if one.name != name)) == [
+        Flaw(name, 0, "was not there when the run was sealed")
+    ]

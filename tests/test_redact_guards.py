@@ -72,6 +72,9 @@ def test_what_is_encoded_is_looked_into() -> None:
     odd = b"\xff\xfe\xfb\xff\xfe\xfb\xff\xfe\xfb\xff\xfe\xfb\xff"
     assert encoded_octets(base64.urlsafe_b64encode(odd).decode()) == odd
     assert encoded_octets(base64.b64encode(odd).decode()) == odd
+    for octets in (b"\xfb\xef\xbe" * 5, b"\xfb\xef\xbe" * 5 + b"x"):  # of which each is a + or a -
+        assert encoded_octets(base64.urlsafe_b64encode(octets).decode()) == octets
+        assert encoded_octets(base64.b64encode(octets).decode()) == octets
     assert encoded_octets(raw.hex()) == encoded_octets(raw.hex().upper()) == raw
     assert encoded_octets("a" * SHORTEST_ENCODED) == bytes.fromhex("a" * SHORTEST_ENCODED)
     assert encoded_octets("a" * (SHORTEST_ENCODED - 1)) is None

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.asymmetric.ed448 import Ed448PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from auditor import envelope, keys, seal
 from auditor.contents import Directory
@@ -21,6 +22,8 @@ from tests.sealing import scope_of, seal_anew
 from tests.test_verify import Sealed, make
 from tests.tsa_server import Issuer
 
+OF_NO_KIND = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2V3AyEA" + "A" * 43 + "=\n-----END PUBLIC KEY-----\n"
+"""As a key of Ed25519 is written, but with the number of an algorithm that there is not."""
 NOW = dt.datetime(2026, 11, 23, 12, 0, tzinfo=dt.UTC)
 HOUR = dt.timedelta(hours=1)
 
@@ -177,7 +180,7 @@ def test_what_cannot_be_read_even_unverified_is_refused(data: bytes) -> None:
 
 def test_a_statement_is_refused_in_words(once: Sealed) -> None:
     for decode in (seal.decode_evidence, seal.decode_manifest):
-        for payload in (b"", b"{}", b"\xff", b'{"_type":' + b"[" * 9_999):
+        for payload in (b"", b"{}", b"\xff", b'{"more":' + b"[" * 9_999, b'{"_type":"\xff"}'):
             with pytest.raises(EvidenceError, match=r"^is no statement of a run: "):
                 decode(payload)
     payload = envelope.payload_unverified((once.run / seal.MANIFEST).read_bytes())
@@ -224,6 +227,17 @@ def test_a_private_key_is_refused_by_its_name(made: tuple[Path, Path], tmp_path:
     assert refused(keys.rotate, private, public, NOW + HOUR) == (
         f"{private}: holds no private key (PEM, PKCS#8, Ed25519); make one: auditor keys generate"
     )
+
+
+def test_what_is_no_key_of_this_kind_is_refused_by_where_it_came_from() -> None:
+    none = "here: holds no private key (PEM, PKCS#8, Ed25519); make one: auditor keys generate"
+    other = Ed448PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    unknown = other.replace("BQYDK2Vx", "BQYDK2V3")  # the number of an algorithm that there is not
+    assert unknown != other
+    assert refused(keys.parse_private, unknown, "here") == none
+    assert refused(keys.parse_private, "not UTF-8: \udcff", "here") == none
+    kind = "here: holds a key of another kind than Ed25519; make one: auditor keys generate"
+    assert refused(keys.parse_private, other, "here") == kind
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
@@ -280,7 +294,11 @@ def test_a_key_file_is_refused_by_its_name(made: tuple[Path, Path]) -> None:
         return refused(keys.parse, msgspec.json.encode({**file, "keys": [{**key, **members}]}), "file")
 
     assert refused(keys.parse, b"\xff", "file").startswith("file: is no key file: ")
-    assert refused(keys.parse, b'{"keys":[{"id":' + b"[" * 9_999, "file").startswith("file: is no key file: ")
+    for data in (b'{"keys":[{"id":' + b"[" * 9_999, b'{"keys":[{"id":"\xff"}]}'):
+        assert refused(keys.parse, data, "file").startswith("file: is no key file: ")
+    assert told(public=OF_NO_KIND) == f"file: key {key['id']} is no Ed25519 key in PEM"
+    made[1].write_bytes(b"")
+    assert refused(keys.load, made[1]) == f"{made[1]}: is no key file: Input data was truncated"
     assert told(public="x") == f"file: key {key['id']} is no Ed25519 key in PEM"
     assert told(id="x") == f"file: key x has another id than its public key gives: {key['id']}"
     wrong = f"file: key {key['id']} was never valid: its dates are the wrong way round"

@@ -259,3 +259,12 @@ def test_dates_that_go_together() -> None:
             timestamps.check_time(at, AT, AT)
     with pytest.raises(EvidenceError, match="more than an hour after the end of collection"):
         timestamps.check_time(AT + hour + dt.timedelta(seconds=1), AT, AT + 2 * hour)
+
+
+def test_a_certificate_that_cannot_be_read_is_told(signer: Signer) -> None:
+    tsr = signer.stamp(DIGEST, AT)
+    version = bytes.fromhex("a003020102")  # of its certificate: the third
+    place = tsr.index(version)
+    assert refused(tsr[:place] + bytes.fromhex("a003020107") + tsr[place + 5 :]) == (
+        "holds a certificate that cannot be read: InvalidVersion"
+    )
