@@ -212,6 +212,11 @@ def test_the_keys_that_came_with_a_package_are_read_or_told(packed: Packed) -> N
     with pytest.raises(EvidenceError, match=f"^{KEYS}: names a key twice$"):
         statement.own_keys(Directory(packed.folder))
     (packed.folder / KEYS).unlink()
+    (packed.folder / KEYS).mkdir()
+    with pytest.raises(DoesNotVerify) as caught:
+        statement.own_keys(Directory(packed.folder))
+    assert caught.value.flaws == (Flaw(KEYS, 0, "cannot be read: is no ordinary file"),)
+    (packed.folder / KEYS).rmdir()
     assert statement.own_keys(Directory(packed.folder)) is None
 
 

@@ -124,6 +124,16 @@ def test_a_damaged_run_stops_only_whoever_has_to_know_the_last_one(folder: Path,
             seal.latest_run(folder, strict=True)
 
 
+def test_what_is_given_up_has_no_statement_left(folder: Path) -> None:
+    run = runs(folder)[0]
+    kept = {path for path in run.rglob("*") if path.name not in (seal.EVIDENCE, seal.MANIFEST, seal.SUMS)}
+    for name in (seal.EVIDENCE, seal.MANIFEST, seal.SUMS):
+        (run / f"{name}.partial").touch()
+    seal.give_up(run)
+    assert set(run.rglob("*")) == kept
+    seal.give_up(run)  # there is nothing left to take away
+
+
 # Envelopes
 
 
@@ -257,6 +267,21 @@ def test_a_key_that_cannot_be_rotated_is_refused_by_name(made: tuple[Path, Path]
         f"{public}: the key of {private} ({known.id}) is not valid now"
     )
     assert refused(keys.load, tmp_path / "none") == f"{tmp_path / 'none'}: cannot be read: No such file or directory"
+
+
+def test_a_rotation_that_was_not_finished_is_told_by_name(made: tuple[Path, Path]) -> None:
+    private, public = made
+    waiting = private.with_name("auditor.key.new")
+    waiting.touch()
+    unfinished = f"is of a rotation that was not finished: where {public} has its key, put it in the place of {private}"
+    assert refused(keys.rotate, private, public, NOW + HOUR) == f"{waiting}: {unfinished}; else remove it"
+
+
+def test_a_key_that_could_not_be_added_to_the_key_file_is_none(tmp_path: Path) -> None:
+    (tmp_path / "auditor.keys.json.new").mkdir()
+    with pytest.raises(IsADirectoryError):
+        keys.generate(tmp_path / "auditor.key", tmp_path / "auditor.keys.json", NOW)
+    assert not (tmp_path / "auditor.key").exists()
 
 
 def test_rotation_ends_no_other_key(made: tuple[Path, Path]) -> None:

@@ -14,7 +14,7 @@ import msgspec
 import pytest
 
 from auditor import envelope, keys, seal, verify
-from auditor.contents import Directory, Within, read, sha256
+from auditor.contents import Directory, ListedOnce, Within, holds, read, sha256
 from auditor.model import EvidenceError
 from auditor.results import PreviousRun
 from auditor.verify import DoesNotVerify, Flaw
@@ -300,6 +300,26 @@ def test_links_are_told(sealed: Sealed) -> None:
     ]
 
 
+def test_a_link_to_a_run_is_told_and_what_stands_after_it_is_verified(sealed: Sealed, tmp_path: Path) -> None:
+    first, second, third = sealed.runs
+    second.rename(tmp_path / second.name)
+    second.symlink_to(tmp_path / second.name)
+    (third / "more").touch()
+    assert of_chain(sealed, head=f"1:{_manifest(first)}") == [
+        Flaw(second.name, 0, "is a link: what it leads to is no part of the folder, and may change"),
+        Flaw(f"{third.name}/more", 0, "was not there when the run was sealed"),
+    ]
+
+
+def test_a_run_without_a_signature_after_one_of_the_same_organization_is_told(sealed: Sealed) -> None:
+    second, third = sealed.runs[1:]
+    seal_anew(third)
+    reason = "is not signed, and an earlier run of the organization is: anybody could have put it here"
+    assert of_chain(sealed, allow_unsigned=True) == [Flaw(f"{third.name}/{seal.EVIDENCE}", 0, reason)]
+    seal_anew(third, None, msgspec.structs.replace(scope_of(third), organization="Others"))
+    assert len(verify.verify_chain(second.parent, sealed.ring, allow_unsigned=True)) == 3
+
+
 def test_two_beginnings_are_no_chain(sealed: Sealed) -> None:
     again(sealed, sealed.runs[1], sequence=1, previous_run=None)
     shutil.rmtree(sealed.runs[2])
@@ -328,6 +348,43 @@ def test_names_are_those_of_files_in_byte_order(tmp_path: Path) -> None:
         Directory(tmp_path).names()
     with pytest.raises(EvidenceError, match=f"^{tmp_path}/none: cannot be read: No such file or directory$"):
         Directory(tmp_path / "none").names()
+
+
+def test_whether_something_is_there_is_said_of_what_cannot_be_read_as_well(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to("nothing")
+    os.mkfifo(tmp_path / "pipe")
+    there = Directory(tmp_path)
+    assert [holds(there, name) for name in ("file", "folder", "link", "pipe", "none", "none/file", "a\0b")] == [
+        *([True] * 4),
+        *([False] * 3),
+    ]
+    with pytest.raises(OSError, match="no file can be called so") as caught:
+        there.open("a\0b")
+    assert (caught.value.errno, caught.value.filename) == (errno.ENOENT, "a\0b")
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    assert holds(there, "file")
+    with pytest.raises(OSError, match="is no ordinary file") as caught:
+        there.open("pipe")
+    assert (caught.value.errno, caught.value.filename) == (errno.EINVAL, "pipe")
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+def test_a_small_file_is_read_up_to_its_limit(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"12345")
+    assert read(Directory(tmp_path), "file", 5) == b"12345"
+    with pytest.raises(EvidenceError, match=r"^file: is longer than 4 bytes, so it is none of ours$"):
+        read(Directory(tmp_path), "file", 4)
+
+
+def test_names_are_asked_for_once(tmp_path: Path) -> None:
+    (tmp_path / "b").write_bytes(b"x")
+    once = ListedOnce(Directory(tmp_path))
+    (tmp_path / "a").write_bytes(b"y")
+    assert (once.names(), once.name) == (["b"], tmp_path.name)
+    with once.open("a") as handle:
+        assert handle.read() == b"y"
 
 
 def test_bytes_that_are_no_file_are_never_waited_for(sealed: Sealed) -> None:
