@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import secrets
-import textwrap
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
@@ -22,7 +21,6 @@ from auditor.contents import Directory
 from auditor.evidence import FOLDER
 from auditor.keys import KeyRing, SigningKey
 from auditor.model import EvidenceError
-from auditor.notebook import LONGEST_MESSAGE
 from auditor.plan import Plan, Task
 from auditor.policy import Policy
 from auditor.questions import SourceType
@@ -39,7 +37,7 @@ from auditor.tasks import Context, Done, find_secrets, run_task
 
 LOG = logging.getLogger(__name__)
 TOOL = Tool("auditor", __version__)
-PLAN, POLICY = "plan.json", "policy"
+PLAN, POLICY = seal.PLAN, "policy"
 MOST_IN_FLIGHT = 64
 
 
@@ -137,8 +135,7 @@ class Audit:
             tsr, stamped = timestamp_authority.stamp(self.authority, (run / seal.EVIDENCE).read_bytes())
             timestamps.check_time(stamped.at, as_of, self.clock())
         except EvidenceError as error:
-            said = self.redactor.text(str(error)[: 10 * LONGEST_MESSAGE])
-            reason = textwrap.shorten(said, LONGEST_MESSAGE, placeholder=" …")
+            reason = self.redactor.message(str(error))
             LOG.warning("no time stamp: %s", reason)
             return TimeStamp(error=reason)
         (run / seal.STAMP).write_bytes(tsr)

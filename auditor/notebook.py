@@ -7,7 +7,6 @@ asked is an error. A check cannot tell the difference, which is why judging agai
 from __future__ import annotations
 
 import logging
-import textwrap
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -26,8 +25,6 @@ from auditor.redact import Redactor
 LOG = logging.getLogger(__name__)
 MOST_PAGES = 10_000
 """No list is as long; a system whose every page names another one would be asked for ever."""
-LONGEST_MESSAGE = 1000
-"""Characters that are kept of what a system said instead of an answer."""
 
 
 class Cancelled(AuditorError):
@@ -107,7 +104,7 @@ class Recorder:
     ) -> None:
         body, masked, pseudonymised = self._redactor.keep(reply.body)
         redacted = tuple(sorted({*map(self._pointer, reply.redacted), *masked}))
-        error = reply.error and Failure(*map(self._in_a_line, (reply.error.code, reply.error.message)))
+        error = reply.error and Failure(*map(self._redactor.message, (reply.error.code, reply.error.message)))
         is_whole = not (redacted or reply.dropped or pseudonymised)
         is_raw = is_whole and (reply.error is None or self._is_clean(reply.error))
         listed = operation.items and reply.status == "ok"
@@ -122,7 +119,8 @@ class Recorder:
             ended_at=reply.ended_at,
             server_time=reply.server_time,
             attempts=tuple(
-                msgspec.structs.replace(attempt, reason=self._in_a_line(attempt.reason)) for attempt in reply.attempts
+                msgspec.structs.replace(attempt, reason=self._redactor.message(attempt.reason))
+                for attempt in reply.attempts
             ),
             page=Page(index, reply.last) if operation.items else None,
             items=_count(body, operation.items) if listed else None,
@@ -134,10 +132,6 @@ class Recorder:
             body=body,
         )
         self._segment.add_answer(key, line)
-
-    def _in_a_line(self, text: str) -> str:
-        """Return what a system said as it may be kept; cut only now, lest a secret be cut and its rest not known."""
-        return textwrap.shorten(self._redactor.text(text)[: 10 * LONGEST_MESSAGE], LONGEST_MESSAGE, placeholder=" …")
 
     def _pointer(self, pointer: str) -> str:
         """Return a pointer with the names that were kept, in whichever way they stand in it."""

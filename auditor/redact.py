@@ -11,6 +11,7 @@ import binascii
 import html
 import json
 import re
+import textwrap
 import threading
 import urllib.parse
 from collections.abc import Iterable, Iterator, Mapping
@@ -25,6 +26,8 @@ SHORTEST_ENCODED = 16
 """Characters of base64 or hexadecimal that are looked into."""
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]+={0,2}")
 _HEXADECIMAL = re.compile(r"(?:[0-9A-Fa-f]{2})+")
+LONGEST_MESSAGE = 1000
+"""Characters that are kept of what a system said instead of an answer."""
 SUBSTRING_MINIMUM = 8
 """A secret shorter than this is masked only where it is the whole value: as a substring it would hit by chance."""
 
@@ -165,6 +168,10 @@ class Redactor:
         """Return the text with every known secret masked, and no address where there are pseudonyms."""
         masked = self._mask(value)
         return masked if self._pseudonyms is None else self._pseudonyms.text(masked)
+
+    def message(self, value: str) -> str:
+        """Return what a system said as it may be kept; cut only now, lest a secret be cut and its rest not known."""
+        return textwrap.shorten(self.text(value)[: 10 * LONGEST_MESSAGE], LONGEST_MESSAGE, placeholder=" …")
 
     def _mask(self, value: str) -> str:
         if value in self._whole:

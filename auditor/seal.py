@@ -26,6 +26,7 @@ from auditor.results import PreviousRun, ScopeItem, TimeStamp, Tool
 
 EVIDENCE, MANIFEST, SUMS = "evidence.statement.json", "manifest.statement.json", "SHA256SUMS"
 STAMP = "evidence.statement.tsr"
+PLAN = "plan.json"
 RUN_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}")
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 EVIDENCE_TYPE, MANIFEST_TYPE = "urn:auditor:evidence:1", "urn:auditor:manifest:1"
@@ -114,7 +115,7 @@ def give_up(run: Path) -> None:
 
 def is_evidence(name: str) -> bool:
     """Whether the evidence statement covers a file of this name."""
-    return name == "plan.json" or name.startswith(("policy/", "evidence/"))
+    return name == PLAN or name.startswith(("policy/", "evidence/"))
 
 
 def subjects(files: Contents, names: Iterable[str]) -> tuple[Subject, ...]:

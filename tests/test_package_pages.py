@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
@@ -15,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 import pytest
 from bs4 import BeautifulSoup
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from auditor import keys, plugins
 from auditor.model import ClaimVerdict, Outcome, Resource
@@ -25,24 +24,13 @@ from tests import hostile, large_run
 from tests.report_runs import a_claim, a_head, a_test
 from tests.test_hostile_reports import structure_of_markdown
 from tests.test_package import links_of, refuse_dead_links, unpack
-from tests.test_report_html import ACTING, ACTING_SHOWN, ARGUMENTS, CONTRAST
+from tests.test_report_html import ACTING, ACTING_SHOWN, CONTRAST
 from tests.test_report_html import HOSTILE as MARKUP
 from tests.world_runs import audited
 
 CLICKS = 3
 
 SOURCES = plugins.sources()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    binary = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if binary is None:
-        pytest.fail("these tests need a browser: apt-get install chromium", pytrace=False)
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=binary, args=ARGUMENTS)
-        yield launched
-        launched.close()
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import re
-import shutil
 import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Dialog, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Dialog, Locator, Page, expect
 
 from auditor.model import Citation, ClaimVerdict, Outcome, Resource
 from auditor.notices import FACTS
@@ -25,15 +24,6 @@ from tests.report_runs import Stored, a_claim, a_finding, a_head, a_run, a_test,
 HOSTILE = '<script>alert(1)</script>"><img src=x onerror=alert(2)>'
 ACTING = "a\u202egnp.exe \x1b[31mred\x1b[0m nul\x00 \x9b"
 ACTING_SHOWN = "a⟨U+202E⟩gnp.exe ⟨U+001B⟩[31mred⟨U+001B⟩[0m nul⟨U+0000⟩ ⟨U+009B⟩"
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 CONTRAST = """() => {
   const rgb = (text) => text.match(/[\\d.]+/g).map(Number);
   const light = (color) => color.slice(0, 3).map((c) => c / 255)
@@ -73,17 +63,6 @@ def rendered(run: Stored) -> str:
 def blocks(html: str, kind: str) -> list[list[Any]]:
     pattern = f'<script type="application/json" class="{kind}"[^>]*>(.*?)</script>'
     return [entry for text in re.findall(pattern, html, re.DOTALL) for entry in json.loads(text)]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    binary = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if binary is None:
-        pytest.fail("these tests need a browser: apt-get install chromium", pytrace=False)
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=binary, args=ARGUMENTS)
-        yield launched
-        launched.close()
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import html
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -13,7 +12,7 @@ from markupsafe import Markup
 from auditor.model import ClaimVerdict, EvidenceError
 from auditor.reports import html as report
 from auditor.reports import markdown
-from auditor.reports.csv import cell
+from auditor.reports.csv import write
 from auditor.results import RunInfo
 from auditor.stored_zip import unsafe
 
@@ -54,12 +53,8 @@ class Site:
 
     def table(self, name: str, columns: Sequence[str], rows: Iterable[Sequence[str]], *, more: bool = False) -> None:
         """Write a CSV file that no spreadsheet takes for formulas; with `more`, add to the one that is there."""
-        path = self._new(name)
-        with path.open("a" if more else "w", encoding="utf-8", errors="backslashreplace", newline="") as out:
-            writer = csv.writer(out, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
-            if not more:
-                writer.writerow(columns)
-            writer.writerows([cell(value) for value in row] for row in rows)
+        with self._new(name).open("ab" if more else "wb") as out:
+            write(out, None if more else columns, rows)
 
     def _new(self, name: str) -> Path:
         if reason := unsafe(name):

@@ -11,6 +11,7 @@ from __future__ import annotations
 import csv
 import io
 import unicodedata
+from collections.abc import Iterable
 from typing import IO
 
 from auditor.results import Finding, ReportFormat, RunInfo, RunView
@@ -46,12 +47,17 @@ FORMULA = frozenset("=+-@\u2212")
 
 def render(run: RunView, out: IO[bytes]) -> None:
     """Write the rows as the findings are read."""
+    write(out, COLUMNS, (values(finding, run.head.run) for finding in run.findings()))
+
+
+def write(out: IO[bytes], columns: Iterable[str] | None, rows: Iterable[Iterable[str]]) -> None:
+    """Write a heading, where there is one, and rows as they are read, their values made harmless."""
     text = io.TextIOWrapper(out, encoding="utf-8", newline="", write_through=True)
     try:
-        rows = csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
-        rows.writerow(COLUMNS)
-        for finding in run.findings():
-            rows.writerow([cell(value) for value in values(finding, run.head.run)])
+        writer = csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
+        if columns is not None:
+            writer.writerow(columns)
+        writer.writerows(map(cell, row) for row in rows)
     finally:
         text.detach()  # the file stays open: it is the caller's
 

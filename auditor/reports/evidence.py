@@ -5,13 +5,11 @@ For whoever must be satisfied that the evidence is complete and accurate. Cells 
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from typing import IO
 
 from auditor.notices import FACTS
-from auditor.reports.csv import cell
+from auditor.reports.csv import write
 from auditor.results import ReportFormat, RunView
 
 COLUMNS = ("file", "line", *(re.sub(r"\W+", "_", fact.replace("'s", "").lower()) for fact in FACTS), "run", "what_if")
@@ -19,15 +17,8 @@ COLUMNS = ("file", "line", *(re.sub(r"\W+", "_", fact.replace("'s", "").lower())
 
 def render(run: RunView, out: IO[bytes]) -> None:
     """Write the rows as the evidence is read."""
-    text = io.TextIOWrapper(out, encoding="utf-8", newline="", write_through=True)
-    try:
-        rows = csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
-        of_run = (run.head.run.id, run.head.run.what_if)
-        rows.writerow(COLUMNS)
-        for item in run.items():
-            rows.writerow([cell(value) for value in (item.file, str(item.line), *item.facts.values(), *of_run)])
-    finally:
-        text.detach()  # the file stays open: it is the caller's
+    of_run = (run.head.run.id, run.head.run.what_if)
+    write(out, COLUMNS, ((item.file, str(item.line), *item.facts.values(), *of_run) for item in run.items()))
 
 
 REPORT = ReportFormat(
