@@ -186,9 +186,14 @@ def latest_run(
             if organization in (None, scope.organization):
                 found.append((scope.sequence, run.name, run))
     sequence, name, newest = max(found, default=(0, "", folder))
-    if strict and (last := max(damaged, default="")) > name:
+    if strict and (last := max(damaged, default="")) and _second(last) >= _second(name):
         raise damaged[last]
     return (PreviousRun(name, sha256_file(newest / MANIFEST)), sequence) if found else None
+
+
+def _second(run: str) -> str:
+    """When a run began, as its name says; the rest of the name says nothing of who came first."""
+    return run.partition("-")[0]
 
 
 def _scope(run: Path) -> Scope:

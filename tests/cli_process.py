@@ -15,6 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from auditor import seal
+from tests.sealing import scope_of
+
 ROOT = Path(__file__).resolve().parent.parent
 PACK = ROOT / "policies" / "explo"
 COMMAND = [sys.executable, "-m", "auditor"]
@@ -126,8 +129,12 @@ def policy(folder: Path, *tests: tuple[str, str], statement: str = "we speak TLS
 
 
 def runs(output: Path) -> list[Path]:
-    """The run folders in an output folder."""
-    return sorted(path for path in output.glob("*Z-*") if path.is_dir())
+    """The run folders in an output folder, by their number in the chain; names of one second are in no order."""
+
+    def place(run: Path) -> tuple[int, str]:
+        return scope_of(run).sequence if (run / seal.EVIDENCE).is_file() else 0, run.name
+
+    return sorted((path for path in output.glob("*Z-*") if path.is_dir()), key=place)
 
 
 def report(run: Path) -> dict[str, Any]:

@@ -124,6 +124,16 @@ def test_a_damaged_run_stops_only_whoever_has_to_know_the_last_one(folder: Path,
             seal.latest_run(folder, strict=True)
 
 
+def test_of_two_runs_of_one_second_either_may_have_been_the_last(folder: Path) -> None:
+    third = runs(folder)[2]
+    damaged = shutil.copytree(third, third.with_name(third.name.partition("-")[0] + "-00000000"))
+    assert damaged.name < third.name
+    (damaged / seal.EVIDENCE).write_bytes(b"{}")
+    assert seal.latest_run(folder) == (previous(third), 3)
+    with pytest.raises(EvidenceError, match=re.escape(f"{damaged / seal.EVIDENCE}: is no DSSE envelope: ")):
+        seal.latest_run(folder, strict=True)
+
+
 def test_what_is_given_up_has_no_statement_left(folder: Path) -> None:
     run = runs(folder)[0]
     kept = {path for path in run.rglob("*") if path.name not in (seal.EVIDENCE, seal.MANIFEST, seal.SUMS)}
