@@ -96,7 +96,7 @@ def key_id(public: Ed25519PublicKey) -> str:
 def parse_private(pem: str, whence: str) -> SigningKey:
     """Return the key of a PEM text; `UsageError` names where it came from, and never the text."""
     try:
-        private = load_pem_private_key(pem.encode("utf-8", "surrogateescape"), password=None)
+        private = load_pem_private_key(pem.encode(), password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
         reason = "is encrypted; keys are read without a passphrase" if "ENCRYPTED" in pem else "holds no private key"
         raise _unusable(whence, f"{reason} (PEM, PKCS#8, Ed25519); make one: auditor keys generate") from None

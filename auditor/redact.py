@@ -86,8 +86,7 @@ def encoded_octets(text: str) -> bytes | None:
     if _HEXADECIMAL.fullmatch(text):
         return bytes.fromhex(text)
     try:
-        standard = text.rstrip("=").replace("-", "+").replace("_", "/")
-        return base64.b64decode(standard + "=" * (-len(standard) % 4))
+        return base64.b64decode(text.replace("-", "+").replace("_", "/") + "==")  # too much padding is no matter
     except binascii.Error:
         return None
 

@@ -151,7 +151,7 @@ def _decode(payload: bytes, decoder: msgspec.json.Decoder[Statement]) -> Stateme
 def policy_sha256(files: Mapping[str, str]) -> str:
     """Return one digest for all policy files, by name: of their listing in the run as sha256sum prints it."""
     digests = {f"policy/{name}": hashlib.sha256(text.encode()).hexdigest() for name, text in files.items()}
-    listed = (Subject(name, {"sha256": digests[name]}) for name in sorted(digests, key=os.fsencode))
+    listed = (Subject(name, {"sha256": digests[name]}) for name in sorted(digests))
     return hashlib.sha256(sums(listed)).hexdigest()
 
 
