@@ -49,9 +49,9 @@ class Directory:
         return self.path.resolve().name
 
     def names(self) -> list[str]:
-        """The names of all files."""
+        """The names of all files, by code points: which is the order of their bytes in UTF-8."""
         try:
-            return sorted(self._walk(), key=os.fsencode)
+            return sorted(self._walk())
         except OSError as error:
             raise EvidenceError(f"{error.filename}: cannot be read: {error.strerror}") from None
 

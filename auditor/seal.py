@@ -120,7 +120,7 @@ def is_evidence(name: str) -> bool:
 
 def subjects(files: Contents, names: Iterable[str]) -> tuple[Subject, ...]:
     """Return files with their digests, in byte order of their names."""
-    return tuple(Subject(name, {"sha256": contents.sha256(files, name)}) for name in sorted(names, key=os.fsencode))
+    return tuple(Subject(name, {"sha256": contents.sha256(files, name)}) for name in sorted(names))
 
 
 def sums(listed: Iterable[Subject]) -> bytes:

@@ -12,6 +12,7 @@ import pytest
 from auditor.answers import Record
 from auditor.evidence import (
     CACHED_RECORDS,
+    MOST_LINE,
     AnswerLine,
     OpenLine,
     Segment,
@@ -209,8 +210,16 @@ def test_a_line_of_which_only_the_head_can_be_read_is_refused_when_it_is_read(pa
     again.release()
 
 
+class Bounded(io.BytesIO):
+    """A file that is not read without a bound: what was added to it may be one endless line."""
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        assert size == MOST_LINE
+        return super().readline(size)
+
+
 def told(rows: list[bytes]) -> tuple[int, str]:
-    return changed_line(io.BytesIO(b"".join(rows)))
+    return changed_line(Bounded(b"".join(rows)))
 
 
 CHANGED = "was changed: the line after it bears the mark of another"

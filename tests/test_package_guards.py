@@ -25,6 +25,7 @@ from tests.test_package import SOURCES, Packed, unpack
 from tests.test_verify import make
 
 DEPTH = "maximum recursion depth exceeded while deserializing an object"
+NO_UTF8 = "'utf-8' codec can't decode byte 0xff in position 0: invalid start byte"
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +95,7 @@ def test_the_statement_is_told_by_what_is_wrong_with_it(packed: Packed) -> None:
         (envelope.close(b"[" * 9_999, key), "is no statement of a package: Expected `object`, got `array`"),
         (envelope.close(payload, None), statement.UNSIGNED),
         (envelope.close(payload, foreign), f"is signed by a key that is not known: {foreign.id}"),
+        (envelope.close(b'{"_type":"\xff"}', key), f"is no statement of a package: {NO_UTF8}"),
         (b'{"_type":"x","more":' + b"[" * 9_999 + b"\n", f"is no statement of a package: {DEPTH}"),
     ):
         path.write_bytes(data)

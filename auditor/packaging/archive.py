@@ -46,7 +46,7 @@ def write(path: Path, parts: Iterable[Part]) -> None:
     """Write the archive; `EvidenceError` where a file is no longer what it was when its digest was taken."""
     with path.open("xb") as out:
         writer = Writer(out)
-        for part in sorted(parts, key=lambda part: os.fsencode(part.subject.name)):
+        for part in sorted(parts, key=lambda part: part.subject.name):
             with part.files.open(part.name) as handle:
                 size = handle.seek(0, os.SEEK_END)
                 handle.seek(0)

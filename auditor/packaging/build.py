@@ -6,7 +6,6 @@ is left to chance, so the same make the same bytes.
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
@@ -81,7 +80,7 @@ def build(
             *archive.parts_of(pages),
             *(part for path, one in verified for part in archive.parts_of_run(path, one)),
         ]
-        parts.sort(key=lambda part: os.fsencode(part.subject.name))
+        parts.sort(key=lambda part: part.subject.name)
         statement = PackageStatement(
             subject=tuple(part.subject for part in parts),
             predicate=packaged,

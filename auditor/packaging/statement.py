@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 
 import msgspec
@@ -141,7 +140,7 @@ def _said(package: Contents, statement: PackageStatement) -> Iterator[Flaw]:
     if (statement.type_, statement.predicateType) != (seal.STATEMENT_TYPE, PACKAGE_TYPE):
         yield Flaw(STATEMENT, 0, f"is a statement of another kind: {statement.type_} {statement.predicateType}")
     names = [subject.name for subject in statement.subject]
-    if names != sorted(set(names), key=os.fsencode):
+    if names != sorted(set(names)):
         yield Flaw(STATEMENT, 0, "does not list its files once each, in byte order")
     if any(subject.digest.keys() != {"sha256"} for subject in statement.subject):
         yield Flaw(STATEMENT, 0, "has other digests than SHA-256")
