@@ -8,7 +8,6 @@ otherwise be changed unnoticed.
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Callable
 
 import msgspec
@@ -109,7 +108,7 @@ def _encode(envelope: Envelope) -> bytes:
 def _base64(text: str, what: str) -> bytes:
     try:
         data = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
+    except ValueError:  # binascii.Error is one
         raise EvidenceError(f"its {what} is not base64") from None
     if base64.b64encode(data).decode() != text:
         raise EvidenceError(f"its {what} is not canonical base64: bits that mean nothing are set")

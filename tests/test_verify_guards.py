@@ -237,6 +237,7 @@ def test_a_run_that_nobody_stamped_is_told_where_stamps_are_required(sealed: Sea
 
 def test_a_flaw_is_one_line_whatever_it_quotes(sealed: Sealed) -> None:
     assert str(Flaw("päth", 3, "why")) == "päth:3: why"
+    assert str(Flaw("a\\b", 0, "it's")) == "a\\b: it's"
     assert str(Flaw("a\nb", 0, "why\x1b")) == "a\\nb: why\\x1b"
     made = envelope.Envelope("YQ==", envelope.PAYLOAD_TYPE, (envelope.Signature("k\n20261123: verifies", "YQ=="),))
     (sealed.run / seal.EVIDENCE).write_bytes(msgspec.json.encode(made) + b"\n")

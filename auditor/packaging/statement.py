@@ -169,9 +169,7 @@ def not_following(runs: Sequence[Verified]) -> Iterator[Flaw]:
     """Yield where a run follows another one than that of the same name which is here."""
     here = {run.run: run for run in runs}
     for run in runs:
-        previous = run.scope.previous_run
-        before = here.get(previous.id) if previous else None
-        if previous is None or before is None:
+        if not (previous := run.scope.previous_run) or not (before := here.get(previous.id)):
             continue
         if (previous.manifest_sha256, run.scope.sequence) != (before.manifest_sha256, before.scope.sequence + 1):
             yield Flaw(f"{RUNS}/{run.run}", 0, f"follows another {previous.id} than the one that is in the package")
