@@ -164,19 +164,18 @@ def runs_of(folder: Path) -> list[Path]:
 
 def _statements(run: Contents, keys: KeyRing | None, *, allow_unsigned: bool) -> _Statements:
     """Open both statements; without them there is nothing to hold the files against."""
-    unknown = None if keys is not None else NO_KEYS
 
     def find(key_id: str) -> PublicKey | None:
-        if unknown:
-            raise EvidenceError(unknown)
-        return keys.find(key_id) if keys is not None else None
+        if keys is None:
+            raise EvidenceError(NO_KEYS)
+        return keys.find(key_id)
 
     evidence, evidence_key, _ = _open(run, seal.EVIDENCE, seal.decode_evidence, find)
     manifest, key, digest = _open(run, seal.MANIFEST, seal.decode_manifest, find)
-    if key is None and evidence_key is None and not allow_unsigned:
-        _refuse(seal.MANIFEST, UNSIGNED)
     if key != evidence_key:
         _refuse(seal.EVIDENCE, "is not signed by the key that signed the manifest statement")
+    if key is None and not allow_unsigned:
+        _refuse(seal.MANIFEST, UNSIGNED)
     return _Statements(evidence, manifest, digest, key)
 
 
@@ -250,8 +249,9 @@ def _stamp(run: Contents, statements: _Statements, keys: KeyRing | None) -> tupl
     """
     scope, finished = statements.evidence.predicate, statements.manifest.predicate
     said = finished.timestamp
+    told = (said.at, said.authority) if said is not None and said.at is not None else None
     there = any(subject.name == seal.STAMP for subject in statements.manifest.subject)
-    if there is not (said is not None and said.at is not None):
+    if there is not (told is not None):
         return None, [Flaw(seal.MANIFEST, 0, "lists a time stamp and tells of none, or the other way round")]
     if not there or keys is None or not keys.timestamp_authorities:
         return None, []
@@ -261,7 +261,7 @@ def _stamp(run: Contents, statements: _Statements, keys: KeyRing | None) -> tupl
         timestamps.check_time(stamped.at, scope.as_of, finished.finished_at)
     except EvidenceError as error:
         return None, [Flaw(seal.STAMP, 0, str(error).removeprefix(f"{seal.STAMP}: "))]
-    if said is not None and (said.at, said.authority) != (stamped.at, stamped.authority):
+    if told != (stamped.at, stamped.authority):
         return None, [Flaw(seal.MANIFEST, 0, "tells of another time stamp than the one that is there")]
     return stamped, []
 
@@ -286,12 +286,10 @@ def compare(
         yield Flaw(name, 0, "is missing")
     both = [name for name in present if name in wanted and name not in known]
     with ThreadPoolExecutor(READERS) as pool:
-        for name, flaw in zip(both, pool.map(lambda name: _changed(files, name, wanted[name]), both), strict=True):
-            if flaw is not None:
-                yield Flaw(name, *flaw)
+        yield from filter(None, pool.map(lambda name: _changed(files, name, wanted[name]), both))
 
 
-def _changed(run: Contents, name: str, digest: str) -> tuple[int, str] | None:
+def _changed(run: Contents, name: str, digest: str) -> Flaw | None:
     try:
         if contents.sha256(run, name) == digest:
             return None
@@ -301,10 +299,10 @@ def _changed(run: Contents, name: str, digest: str) -> tuple[int, str] | None:
                 line, why = changed_line(handle)
                 reason = f"{reason}; {why}"
     except EvidenceError as error:
-        return 0, str(error).removeprefix(f"{name}: ")
+        return Flaw(name, 0, str(error).removeprefix(f"{name}: "))
     except OSError as error:
-        return 0, f"cannot be read: {error.strerror}"
-    return line, reason
+        return Flaw(name, 0, f"cannot be read: {error.strerror}")
+    return Flaw(name, line, reason)
 
 
 def _links(runs: Sequence[Verified], since: int) -> Iterator[Flaw]:

@@ -79,6 +79,7 @@ def check(one: Stamped, run: Path | None = None) -> Verified:
 def flaws(one: Stamped, ring: KeyRing | None = None) -> list[str]:
     with pytest.raises(DoesNotVerify) as caught:
         verify.verify_run(Directory(one.run), ring or one.ring)
+    assert {flaw.line for flaw in caught.value.flaws} == {0}  # none is of a line
     return [str(flaw) for flaw in caught.value.flaws]
 
 
@@ -195,6 +196,22 @@ def test_without_authorities_in_the_key_file_the_stamp_counts_for_nothing(stampe
     assert found.stamped is None
     assert found.dated == f"time-stamped 2026-11-23 12:00:30 UTC by {REAL_SUBJECT}; {verify.UNHELD}"
     assert verify.UNHELD in refused_for_lack(found)
+
+
+def test_without_keys_the_stamp_of_an_unsigned_run_counts_for_nothing(once: Stamped, tmp_path: Path) -> None:
+    with authority(stamping(once.signer, AT)) as server:
+        run = audit(tmp_path, None, server.url).run
+    assert (run / seal.STAMP).exists()
+    found = verify.verify_run(Directory(run), None, allow_unsigned=True)
+    assert (found.key, found.stamped) == (None, None)
+
+
+def test_a_stamp_that_cannot_be_read_is_told(stamped: Stamped) -> None:
+    (stamped.run / seal.STAMP).unlink()
+    assert set(flaws(stamped)) == {
+        f"{seal.STAMP}: is missing",
+        f"{seal.STAMP}: cannot be read: No such file or directory",
+    }
 
 
 def test_by_foreign_authorities_a_stamped_run_does_not_verify(stamped: Stamped) -> None:
