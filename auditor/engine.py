@@ -15,17 +15,17 @@ from typing import Any
 
 import msgspec
 
-from auditor import __version__, judge, plan, policy, seal, timestamps, verdicts, verify
+from auditor import __version__, judge, keys, plan, policy, seal, timestamps, verdicts, verify
 from auditor.checking import Check
 from auditor.contents import Directory
 from auditor.evidence import FOLDER
 from auditor.keys import KeyRing, SigningKey
-from auditor.model import EvidenceError
+from auditor.model import EvidenceError, Problem, UsageError
 from auditor.plan import Plan, Task
 from auditor.policy import Policy
 from auditor.questions import SourceType
 from auditor.redact import Redactor
-from auditor.results import Head, ReportFormat, RunInfo, TimeStamp, Tool
+from auditor.results import Head, PreviousRun, ReportFormat, RunInfo, TimeStamp, Tool
 from auditor.scope import Reached, reach
 from auditor.settings import Settings
 from auditor.sources import timestamp_authority
@@ -75,6 +75,8 @@ class Audit:
     formats: tuple[str, ...]
     redactor: Redactor
     key: SigningKey | None = None
+    key_file: Path | None = None
+    """What has to know the key still when the run is sealed."""
     authority: Authority | None = None
     progress: Progress = field(default_factory=Progress)
     clock: Callable[[], dt.datetime] = utcnow
@@ -85,6 +87,7 @@ class Audit:
         """Carry the audit out; return the run's folder and what it came to."""
         keeper = find_secrets(self.settings, self.plugins.sources, self.redactor)
         started = self.clock()
+        self._refuse_clock(started, (seal.latest_run(self.output) or (None, 0))[0])
         run = self.output / f"{started:%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
         self._prepare(run)
         done = self._collect(executor, run, keeper)
@@ -122,10 +125,31 @@ class Audit:
             timestamp=timestamp,
             finished_at=self.clock(),
         )
+        self._refuse_dates(scope, finished)
         self.progress.judging()
         head = conclude(run, run, self.policy, self.plan, reached, scope, finished, self.plugins, self.formats)
         seal.seal_run(run, finished, self.key)
         return head
+
+    def _refuse_dates(self, scope: seal.Scope, finished: seal.Finished) -> None:
+        """Refuse to seal what would not verify: since the start the clock was set back, or the key given up."""
+        known, reasons = None, []
+        if self.key is not None and self.key_file is not None:
+            known = keys.load(self.key_file).find(self.key.id)
+            if known is None:
+                reasons.append(f"its key {self.key.id} is not in {self.key_file} any more")
+        reasons += verify.dates(known, scope, finished)
+        if reasons:
+            raise UsageError(*(Problem(f"the run was not sealed, for it would not verify: {why}") for why in reasons))
+        self._refuse_clock(finished.finished_at, scope.previous_run)
+
+    def _refuse_clock(self, now: dt.datetime, previous: PreviousRun | None) -> None:
+        """Refuse to follow a run that ended later than now."""
+        ended = seal.ended_at(self.output / previous.id) if previous else None
+        if previous and ended and verify.dated_back(now, ended):
+            times = f"{ended:%Y-%m-%d %H:%M:%S} UTC, and now it is {now:%Y-%m-%d %H:%M:%S} UTC"
+            mend = "a clock was wrong; take that run away, or write to another folder (-o)"
+            raise UsageError(Problem(f"{previous.id}, the run before, ended {times}: {mend}"))
 
     def _stamp(self, run: Path, as_of: dt.datetime) -> TimeStamp | None:
         """Have the evidence statement stamped; where that cannot be done the run goes on without, and says so."""
@@ -273,6 +297,9 @@ def evaluate(
     """
     verified = verify.verify_run(Directory(run), keys, allow_unsigned=allow_unsigned)
     other = what_if or WhatIf()
+    if other.as_of is not None and other.as_of < verified.scope.as_of:
+        collected = f"{verified.scope.as_of:%Y-%m-%d %H:%M:%S} UTC"
+        raise UsageError(Problem(f"the evidence was collected until {collected}: it does not show what was before"))
     stored = read_plan(run)
     if other.policies is None:
         pack, selection = policy.load(run / POLICY, plugins.checks), stored.selection

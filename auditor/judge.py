@@ -242,10 +242,13 @@ class _Judge:
         for record in subject.records():
             if record.status == "error":
                 continue  # evaluate says what is wrong with it, where it matters
+            where = Citation(record.file, (record.line, record.line))
+            since = f"of {record.dated:%Y-%m-%d %H:%M} UTC" if record.dated else "of unknown age"
             if record.dated is None or self._as_of - record.dated > limit:
-                since = f"of {record.dated:%Y-%m-%d %H:%M} UTC" if record.dated else "of unknown age"
-                where = Citation(record.file, (record.line, record.line))
-                raise Unproven(f"stale: {record.question} is {since}, older than max_age {limit}", [where])
+                older = f"older than max_age {msgspec.to_builtins(limit)}"
+                raise Unproven(f"stale: {record.question} is {since}, {older}", [where])
+            if record.dated - self._as_of > MOST_SKEW:
+                raise Unproven(f"dated ahead: {record.question} is {since}, after it was collected", [where])
 
     def _population(self, task: Task, name: str) -> Iterator[Finding]:
         """Say, once per test, whether its population is as large as it must be."""

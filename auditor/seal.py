@@ -7,6 +7,7 @@ Both are signed where there is a key. Each run names the one before it, so that 
 
 from __future__ import annotations
 
+import datetime as dt
 import fcntl
 import hashlib
 import os
@@ -189,6 +190,15 @@ def latest_run(
     if strict and (last := max(damaged, default="")) and _second(last) >= _second(name):
         raise damaged[last]
     return (PreviousRun(name, sha256_file(newest / MANIFEST)), sequence) if found else None
+
+
+def ended_at(run: Path) -> dt.datetime | None:
+    """Return when a run says that it ended, whoever signed it; None where that cannot be read."""
+    try:
+        payload = envelope.payload_unverified(contents.read(Directory(run), MANIFEST))
+        return decode_manifest(payload).predicate.finished_at
+    except EvidenceError:
+        return None
 
 
 def _second(run: str) -> str:

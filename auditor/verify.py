@@ -5,6 +5,7 @@ Nothing here is asked of anybody: only files are read, each once. All flaws of a
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -215,7 +216,7 @@ def _said(run: Contents, statements: _Statements) -> Iterator[Flaw]:
         yield Flaw(seal.MANIFEST, 0, "names another evidence statement than it lists")
     if statements.evidence.subject != tuple(one for name, one in listed.items() if seal.is_evidence(name)):
         yield Flaw(seal.EVIDENCE, 0, "covers other evidence than the manifest statement lists")
-    yield from _dates(statements.key, scope, finished)
+    yield from (Flaw(seal.MANIFEST, 0, reason) for reason in dates(statements.key, scope, finished))
 
 
 def _form(name: str, kind: str, statement: EvidenceStatement | ManifestStatement) -> Iterator[Flaw]:
@@ -228,17 +229,29 @@ def _form(name: str, kind: str, statement: EvidenceStatement | ManifestStatement
         yield Flaw(name, 0, "has other digests than SHA-256")
 
 
-def _dates(key: PublicKey | None, scope: Scope, finished: seal.Finished) -> Iterator[Flaw]:
+def dates(key: PublicKey | None, scope: Scope, finished: seal.Finished) -> Iterator[str]:
+    """Yield what speaks against the dates of a run, by themselves and by the time its key was valid."""
     if not scope.started_at <= scope.as_of <= finished.finished_at:
-        yield Flaw(seal.MANIFEST, 0, "its dates are not in order: start, end of collection, end of the run")
+        yield "its dates are not in order: start, end of collection, end of the run"
     if key is None:
         return
     for at in (scope.as_of, finished.finished_at):
         if not key.was_valid(at):
             until = f" until {key.valid_until:%Y-%m-%d %H:%M:%S}" if key.valid_until else ""
             valid = f"from {key.valid_from:%Y-%m-%d %H:%M:%S}{until} UTC"
-            yield Flaw(seal.MANIFEST, 0, f"is of {at:%Y-%m-%d %H:%M:%S} UTC; its key {key.id} was valid {valid}")
+            yield f"is of {at:%Y-%m-%d %H:%M:%S} UTC; its key {key.id} was valid {valid}"
             return
+
+
+def dated_back(finished_at: dt.datetime, before: dt.datetime) -> str:
+    """Say that a run ended before the one that it follows, when that one ended; "" where it did not.
+
+    A run ends while it holds the end of the chain, so that only a wrong clock can do so, or whoever has a key that was
+    given up, and dates a run back to when it was valid.
+    """
+    if finished_at >= before:
+        return ""
+    return f"ended {finished_at:%Y-%m-%d %H:%M:%S} UTC, before the run that it follows ({before:%Y-%m-%d %H:%M:%S} UTC)"
 
 
 def _stamp(run: Contents, statements: _Statements, keys: KeyRing | None) -> tuple[Stamped | None, list[Flaw]]:
@@ -325,4 +338,6 @@ def _links(runs: Sequence[Verified], since: int) -> Iterator[Flaw]:
             yield Flaw(file, 0, f"follows {previous.id}, which is not there; the run before it is {before.run}")
         elif before is not None and previous is not None and previous.manifest_sha256 != before.manifest_sha256:
             yield Flaw(file, 0, f"follows another {previous.id} than the one that is there")
+        if before is not None and (back := dated_back(run.finished.finished_at, before.finished.finished_at)):
+            yield Flaw(f"{run.run}/{seal.MANIFEST}", 0, back)
         before = run

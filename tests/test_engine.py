@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -214,7 +214,22 @@ def test_a_datum_is_as_old_as_it_says_itself(tmp_path: Path) -> None:
     assert fresh.claim().verdict == "supported"
     stale = audit(World(), tmp_path / "b", claim("c", {**REPORT, "max_age": "P3D"}))
     assert stale.claim().verdict == "unproven"
-    assert "stale: report()" in stale.findings()[0].message
+    assert "stale: report() is of 2026-11-20 00:00 UTC, older than max_age P3D" in stale.findings()[0].message
+
+
+@pytest.mark.parametrize(("ahead", "verdict"), [(0, "supported"), (60, "supported"), (61, "unproven")])
+def test_a_datum_that_is_of_the_future_is_not_fresh(tmp_path: Path, ahead: int, verdict: str) -> None:
+    """As far as two clocks may be apart it is believed."""
+    generated = datetime(2026, 11, 20, tzinfo=UTC)
+    world = World(clock=generated - timedelta(seconds=ahead + 7))  # until the end of collection it ticks seven times
+    result = audit(world, tmp_path, claim("c", {**REPORT, "max_age": "P1D"}))
+    assert (generated - result.head.run.as_of).total_seconds() == ahead
+    assert result.claim().verdict == verdict
+    if verdict == "unproven":
+        told = "dated ahead: report() is of 2026-11-20 00:00 UTC, after it was collected"
+        assert told in result.findings()[0].message
+    without = audit(world, tmp_path / "any-age", claim("c", REPORT))
+    assert without.claim().verdict == "supported"
 
 
 @pytest.mark.parametrize(

@@ -78,6 +78,13 @@ def test_at_another_time_data_are_of_another_age(made: Result, world: World, tmp
     assert head.run.as_of == NOW + DAY + (made.head.run.as_of - NOW)
 
 
+def test_what_was_before_the_evidence_is_not_judged_by_it(made: Result, world: World, tmp_path: Path) -> None:
+    collected = made.head.run.as_of
+    assert again(made, world, tmp_path, as_of=collected).claims[0].verdict == "supported"
+    with pytest.raises(UsageError, match=r"collected until 2026-11-23 12:00:15 UTC: it does not show what was before"):
+        again(made, world, tmp_path, as_of=collected - dt.timedelta(microseconds=1))
+
+
 def test_other_policies_judge_what_was_kept(made: Result, world: World, tmp_path: Path) -> None:
     stricter = pack(tmp_path, claim("stricter", {**REPORT, "max_age": "P3D"}), claim("same", LOCKED))
     head = again(made, world, tmp_path, policies=stricter)

@@ -13,7 +13,7 @@ from auditor.model import Problem, UsageError
 from auditor.plan import Plan, PlannedTarget
 from auditor.policy import Policy, Selectors
 from auditor.questions import SourceFailure, SourceType
-from auditor.settings import Reading, Seal, Settings
+from auditor.settings import Reading, Settings
 from auditor.sources.secrets import resolve
 from auditor.wording import or_known, quoted
 
@@ -76,7 +76,7 @@ def signing_key(settings: Settings, conceal: Callable[[str], None], now: dt.date
             raise UsageError(Problem(f"seal: {failure.message}")) from None
     conceal(text)
     key = keys.parse_private(text, whence)
-    ring = _key_file(settings, settings.seal)
+    ring = key_file(settings)
     if ring is not None:
         known = keys.load(ring).find(key.id)
         if known is None or not known.was_valid(now):
@@ -96,7 +96,7 @@ def time_stamp_authority(settings: Settings) -> Authority | None:
     from auditor.sources.timestamp_authority import Authority
 
     certificates = keys.authorities(settings.folder / settings.seal.timestamp.ca)
-    ring = _key_file(settings, settings.seal)
+    ring = key_file(settings)
     if ring is not None and not set(certificates) <= set(keys.load(ring).timestamp_authorities):
         ca = settings.folder / settings.seal.timestamp.ca
         what = f"does not know the time-stamp authority of {ca}; add it: auditor keys authority {ca}"
@@ -104,12 +104,14 @@ def time_stamp_authority(settings: Settings) -> Authority | None:
     return Authority(url=settings.seal.timestamp.url, certificates=certificates)
 
 
-def _key_file(settings: Settings, seal: Seal) -> Path | None:
+def key_file(settings: Settings) -> Path | None:
     """Return the file of public keys; None where none is named, and there is none."""
     from auditor import keys
 
-    path = settings.folder / (seal.keys or keys.PUBLIC)
-    return path if seal.keys is not None or path.exists() else None
+    if settings.seal is None:
+        return None
+    path = settings.folder / (settings.seal.keys or keys.PUBLIC)
+    return path if settings.seal.keys is not None or path.exists() else None
 
 
 def refuse_unknown(selected: Selected, known: Mapping[str, Collection[str]]) -> None:

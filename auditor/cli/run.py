@@ -94,6 +94,7 @@ def audit(
             formats=chosen,
             redactor=redactor,
             key=key,
+            key_file=inputs.key_file(loaded),
             authority=authority,
             progress=progress,
         )

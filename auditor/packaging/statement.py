@@ -173,6 +173,8 @@ def not_following(runs: Sequence[Verified]) -> Iterator[Flaw]:
             continue
         if (previous.manifest_sha256, run.scope.sequence) != (before.manifest_sha256, before.scope.sequence + 1):
             yield Flaw(f"{RUNS}/{run.run}", 0, f"follows another {previous.id} than the one that is in the package")
+        if back := verify.dated_back(run.finished.finished_at, before.finished.finished_at):
+            yield Flaw(f"{RUNS}/{run.run}", 0, back)
 
 
 def _compared(package: Contents, statement: PackageStatement, runs: Sequence[Verified]) -> set[str]:
