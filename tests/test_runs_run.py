@@ -294,7 +294,7 @@ def test_the_cost_grows_with_pages_and_not_with_volumes(
     assert Counter(verdicts(third)[1].values()) == {"pass": volumes}
     of_earlier = {name: count for name, count in counts.items() if name.partition("/")[0] in runs}
     assert {name.partition("/")[2]: count for name, count in of_earlier.items()} == {
-        "evidence.statement.json": 3,  # what it says, its digest, and by the run that takes its place in the chain
+        "evidence.statement.json": 4,  # what it says, its digest, and by the run that follows, at its start and end
         "manifest.statement.json": 2,  # again with the evidence, which must be what it names
         "SHA256SUMS": 1,
         "evidence/prod.account.jsonl": 2,
