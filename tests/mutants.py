@@ -34,8 +34,8 @@ WORK = "mutants"
 LISTED = Path(__file__).with_name("mutants_survivors.toml")
 DETECTED = {"killed", "timeout", "segfault"}
 """What never ends is noticed by whoever runs the tests."""
-PATIENCE = 60.0
-"""Seconds, beyond those that were measured, after which it is said to never end."""
+PATIENCE = 5.0
+"""Seconds beyond those that were measured; ten times both (`timeout_multiplier`) is what is said to never end."""
 
 
 class Survivor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
