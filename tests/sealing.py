@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
+import shutil
 from pathlib import Path
 
 import msgspec
@@ -10,6 +12,7 @@ import msgspec
 from auditor import envelope, seal
 from auditor.evidence import mark_of
 from auditor.keys import SigningKey
+from auditor.results import PreviousRun
 
 
 def scope_of(run: Path) -> seal.Scope:
@@ -29,6 +32,24 @@ def seal_anew(run: Path, key: SigningKey | None = None, scope: seal.Scope | None
     digest = seal.seal_evidence(run, scope, key)
     as_said = msgspec.structs.replace(finished, run=scope.run, sequence=scope.sequence, evidence_sha256=digest)
     seal.seal_run(run, as_said, key)
+
+
+def follow(run: Path, at: dt.datetime, ended: dt.datetime, key: SigningKey) -> Path:
+    """Make a run once more, as the one after it, begun and ended at these times."""
+    after = run.with_name(f"{at:%Y%m%dT%H%M%SZ}-00000000")
+    shutil.copytree(run, after)
+    (after / seal.STAMP).unlink(missing_ok=True)
+    said = msgspec.structs.replace(
+        scope_of(run),
+        run=after.name,
+        sequence=scope_of(run).sequence + 1,
+        started_at=at,
+        as_of=at,
+        previous_run=PreviousRun(run.name, seal.sha256_file(run / seal.MANIFEST)),
+    )
+    seal_anew(after, key, said)
+    seal.seal_run(after, msgspec.structs.replace(finished_of(after), finished_at=ended, timestamp=None), key)
+    return after
 
 
 def marked(rows: list[bytes]) -> list[bytes]:

@@ -17,9 +17,8 @@ from auditor.contents import Directory
 from auditor.keys import KeyRing, SigningKey
 from auditor.model import UsageError
 from auditor.packaging.statement import not_following
-from auditor.results import PreviousRun
 from tests import toy
-from tests.sealing import finished_of, scope_of, seal_anew
+from tests.sealing import finished_of, follow
 from tests.toy import NOW, World, audit, claim
 
 LOCKED = {"id": "t", "check": "boxes-locked"}
@@ -52,18 +51,6 @@ def world(at: dt.datetime = NOW, before: Callable[[str], None] = lambda _: None)
     return World([{"id": "b0", "closed": True}], clock=at, before=before)
 
 
-def seal_as(run: Path, at: dt.datetime, ended: dt.datetime, key: SigningKey) -> Path:
-    """Make the last run of a folder once more, as its successor, begun and ended at these times."""
-    copy = run.with_name(f"{at:%Y%m%dT%H%M%SZ}-00000000")
-    shutil.copytree(run, copy)
-    scope = scope_of(run)
-    previous = PreviousRun(run.name, seal.sha256_file(run / seal.MANIFEST))
-    times = {"started_at": at, "as_of": at, "sequence": scope.sequence + 1, "previous_run": previous}
-    seal_anew(copy, key, msgspec.structs.replace(scope, run=copy.name, **times))
-    seal.seal_run(copy, msgspec.structs.replace(finished_of(copy), finished_at=ended), key)
-    return copy
-
-
 def test_whoever_has_a_key_that_was_given_up_dates_nothing_back_into_its_time(own: Keys, tmp_path: Path) -> None:
     """By itself such a run verifies: its key was valid when it says it was."""
     old = own.key
@@ -72,7 +59,7 @@ def test_whoever_has_a_key_that_was_given_up_dates_nothing_back_into_its_time(ow
     run = audit(world(NOW + 2 * DAY), tmp_path, claim("c", LOCKED), key=own.key).run
     reports = tmp_path / "reports"
     assert len(verify.verify_chain(reports, own.ring)) == 2
-    forged = seal_as(run, NOW + 60 * SECOND, NOW + 61 * SECOND, old)
+    forged = follow(run, NOW + 60 * SECOND, NOW + 61 * SECOND, old)
     alone = verify.verify_run(Directory(forged), own.ring)
     ended = finished_of(run).finished_at
     told = f"ended 2026-11-23 12:01:01 UTC, before the run that it follows ({ended:%Y-%m-%d %H:%M:%S} UTC)"
@@ -82,7 +69,7 @@ def test_whoever_has_a_key_that_was_given_up_dates_nothing_back_into_its_time(ow
     packed = [verify.verify_run(Directory(run), own.ring), alone]
     assert list(not_following(packed)) == [verify.Flaw(f"runs/{forged.name}", 0, told)]
     shutil.rmtree(forged)
-    honest = seal_as(run, ended, ended, own.key)  # the positive control: at the same moment, and not before
+    honest = follow(run, ended, ended, own.key)  # the positive control: at the same moment, and not before
     assert len(verify.verify_chain(reports, own.ring)) == 3
     assert not list(not_following([packed[0], verify.verify_run(Directory(honest), own.ring)]))
 

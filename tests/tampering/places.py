@@ -10,7 +10,8 @@ from random import Random
 import msgspec
 
 from auditor import seal
-from tests.sealing import finished_of, scope_of
+from auditor.keys import PublicKey
+from tests.sealing import finished_of, follow, scope_of
 from tests.tampering.chain import (
     HOUR,
     STAMPED,
@@ -25,6 +26,7 @@ from tests.tampering.chain import (
 from tests.tampering.forging import seal_without_the_key
 from tests.tsa_server import Issuer
 
+DAY = dt.timedelta(days=1)
 OTHER_AUTHORITY = Issuer("Stamps of Nowhere")
 NAMES = (
     "more.txt",
@@ -237,6 +239,21 @@ def fork(chain: Chain, rng: Random) -> Told:
     return Told()
 
 
+def dated_back(chain: Chain, rng: Random) -> Told:
+    """Add a run by a key that was given up long ago, dated back to when it was in use."""
+    last = chain.runs[-1]
+    begin = scope_of(chain.runs[0]).started_at - 90 * DAY
+    old = PublicKey(
+        id=chain.foreign.id,
+        public=chain.foreign.public,
+        valid_from=begin,
+        valid_until=begin + rng.randrange(2, 90) * DAY,
+    )
+    chain.ring = msgspec.structs.replace(chain.ring, keys=(old, *chain.ring.keys))
+    at = begin + dt.timedelta(hours=rng.randrange(24))
+    return told(follow(last, at, at + HOUR, chain.foreign), seal.MANIFEST)
+
+
 def other_chain(chain: Chain, rng: Random) -> Told:
     """Put a whole chain of the same key in the place of this one, from its beginning."""
     keep = rng.randrange(1, 4)
@@ -315,6 +332,7 @@ TAMPERINGS = (
     copy_run,
     older_run,
     fork,
+    dated_back,
     other_chain,
     no_statements,
     keys,
