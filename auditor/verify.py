@@ -136,14 +136,15 @@ def verify_chain(
     """
     found: list[Verified] = []
     flaws: list[Flaw] = []
-    for path in runs_of(folder):
-        if path.is_symlink():
-            flaws.append(Flaw(path.name, 0, "is a link: what it leads to is no part of the folder, and may change"))
-            continue
-        try:
-            found.append(verify_run(Directory(path), keys, allow_unsigned=allow_unsigned))
-        except DoesNotVerify as error:
-            flaws += (Flaw(f"{path.name}/{flaw.file}", flaw.line, flaw.reason) for flaw in error.flaws)
+    with seal.at_rest(folder):
+        for path in runs_of(folder):
+            if path.is_symlink():
+                flaws.append(Flaw(path.name, 0, "is a link: what it leads to is no part of the folder, and may change"))
+                continue
+            try:
+                found.append(verify_run(Directory(path), keys, allow_unsigned=allow_unsigned))
+            except DoesNotVerify as error:
+                flaws += (Flaw(f"{path.name}/{flaw.file}", flaw.line, flaw.reason) for flaw in error.flaws)
     found.sort(key=lambda one: (one.scope.sequence, one.run))
     if not flaws:  # a run that does not verify has no place that could be relied on
         flaws += _links(found, since)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import shutil
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import IO
 
 import msgspec
 import pytest
@@ -17,6 +19,8 @@ from auditor.contents import Directory
 from auditor.keys import KeyRing, SigningKey
 from auditor.model import UsageError
 from auditor.packaging.statement import not_following
+from auditor.reports import json as json_report
+from auditor.results import RunView
 from tests import toy
 from tests.sealing import finished_of, follow
 from tests.toy import NOW, World, audit, claim
@@ -127,6 +131,32 @@ def test_a_run_that_ended_meanwhile_and_later_than_now_is_not_followed(tmp_path:
         audit(world(before=other), tmp_path, claim("c", LOCKED))
     (found,) = verify.verify_chain(tmp_path / "reports", None, allow_unsigned=True)
     assert found.run == others[0].name
+
+
+def test_runs_are_verified_when_none_is_half_sealed(tmp_path: Path) -> None:
+    """Whoever verifies meanwhile waits, instead of saying that a run has no manifest statement."""
+    reports = tmp_path / "reports"
+    found: list[verify.Verified] = []
+
+    def look() -> None:
+        found.extend(verify.verify_chain(reports, None, allow_unsigned=True))
+
+    made = audit(world(), tmp_path, claim("c", LOCKED))
+    looking = threading.Thread(target=look)
+
+    def judge(view: RunView, out: IO[bytes]) -> None:
+        looking.start()
+        looking.join(0.2)
+        assert looking.is_alive()
+        json_report.REPORT.render(view, out)
+
+    made.audit.plugins = dataclasses.replace(
+        made.audit.plugins, reports={"json": msgspec.structs.replace(json_report.REPORT, render=judge)}
+    )
+    with ThreadPoolExecutor(1) as pool:
+        made.audit.run(pool)
+    looking.join()
+    assert len(found) == 2
 
 
 def test_a_key_given_up_meanwhile_seals_nothing(own: Keys, tmp_path: Path) -> None:
