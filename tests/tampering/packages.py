@@ -174,11 +174,10 @@ def remove_run(files: Files, chain: Chain, rng: Random) -> set[str]:
 def other_run(files: Files, chain: Chain, rng: Random) -> set[str]:
     """Put a run of the same key in the place of one, or beside those that are there."""
     run = chain.run(rng)
-    lender = chain.other(rng, run)
+    lender, before = chain.other(rng, run), dict(files)
     if rng.random() < 0.5:
         remove_run(files, chain, rng)
     name = rng.choice([run.name, lender.name, lender.name])
-    before = dict(files)
     for path in lender.rglob("*"):
         if path.is_file():
             files[f"{RUNS}/{name}/{path.relative_to(lender).as_posix()}"] = path.read_bytes()
