@@ -20,9 +20,10 @@ from auditor.packaging.sample import digest_of
 from auditor.packaging.statement import STATEMENT, PackageStatement
 from auditor.results import PreviousRun
 from tests import large_run, toy
-from tests.cli_process import environment
+from tests.cli_process import Ended, auditor, environment
 from tests.sealing import scope_of, seal_anew
 from tests.test_package import SOURCES, Packed, flaws, once, packed, rows, unpack
+from tests.test_verify import LOCKED
 
 __all__ = ["once", "packed"]  # fixtures
 
@@ -185,7 +186,16 @@ def list_anew(folder: Path) -> None:
     path = folder / STATEMENT
     said = msgspec.json.decode(envelope.payload_unverified(path.read_bytes()), type=PackageStatement)
     if path.read_bytes().startswith(b'{"_type"'):
-        path.write_bytes(envelope.close(msgspec.json.encode(msgspec.structs.replace(said, subject=listed)), None))
+        runs = (
+            msgspec.structs.replace(one, manifest_sha256=manifest_of(folder, one.run)) for one in said.predicate.runs
+        )
+        predicate = msgspec.structs.replace(said.predicate, runs=tuple(runs))
+        said = msgspec.structs.replace(said, subject=listed, predicate=predicate)
+        path.write_bytes(envelope.close(msgspec.json.encode(said), None))
+
+
+def manifest_of(folder: Path, run: str) -> str:
+    return seal.sha256_file(folder / "runs" / run / seal.MANIFEST)
 
 
 OF_RUN = (seal.MANIFEST, seal.SUMS)
@@ -287,3 +297,59 @@ def test_what_the_recipe_says_it_does_not_look_at_is_told_by_the_tool(
     other = unpack(tmp_path / "other.zip", tmp_path / "other")
     assert verifies(other)
     assert "follows another" in flaws(other, packed.ring)
+
+
+def tool(folder: Path, keys_file: Path) -> dict[str, Ended]:
+    """Carry out every `auditor verify` of VERIFY.md."""
+    lines = "".join(blocks(folder, "console")).splitlines()
+    commands = [line.removeprefix("auditor ") for line in lines if line.startswith("auditor verify ")]
+    given = [line.replace("evidence.zip", ".").replace("KEYS", str(keys_file)) for line in commands]
+    ended = (auditor(*line.split(), cwd=folder) for line in given)
+    return dict(zip(commands, ended, strict=True))
+
+
+def test_a_signature_that_was_taken_away_is_missed_in_an_unsigned_package(unsigned: Path, once: Packed) -> None:
+    """Whoever takes it away and writes all that nobody signed anew gets by `--allow-unsigned`, and by it alone."""
+    keys_file = once.path.parent / "auditor.keys.json"
+    newest = once.sealed.runs[-1].name
+    whole, each = "verify evidence.zip --keys KEYS --allow-unsigned", f"verify runs/{newest} --keys KEYS"
+    done = tool(unsigned, keys_file)
+    assert len(done) == 4
+    assert {one.code for one in done.values()} == {0}
+    assert done[whole].out.count(f"signed by key {once.sealed.key.id}") == 3
+    seal_anew(unsigned / "runs" / newest)
+    done = tool(unsigned, keys_file)
+    assert (done[whole].code, done[each].code) == (4, 4)
+    assert f"runs/{newest}: is another run than the one that the package statement names" in " ".join(
+        done[whole].err.split()
+    )
+    list_anew(unsigned)
+    done = tool(unsigned, keys_file)
+    assert (done[whole].code, f"{newest}: verifies, number 3, UNSIGNED" in done[whole].out) == (0, True)
+    assert (done[each].code, "is not signed" in done[each].err) == (4, True)
+    assert [one.code for one in done.values()].count(4) == 1
+    assert not verifies(unsigned)
+
+
+def test_only_what_is_not_signed_is_let_through_unsigned(packed: Packed, tmp_path: Path) -> None:
+    assert list(tool(packed.folder, packed.path.parent / "none")) == ["verify evidence.zip --keys KEYS"]
+    run = toy.audit(toy.World([{"id": "a", "closed": True}]), tmp_path, toy.claim("c", LOCKED)).run
+    path = tmp_path / "both.zip"
+    build([*packed.sealed.runs[:1], run], path, packed.ring, packed.sealed.key, SOURCES, allow_unsigned=True)
+    folder = unpack(path, tmp_path / "both")
+    assert verifies(folder)
+    text = (folder / "VERIFY.md").read_text()
+    assert "; the first, of the package itself, has to say\n`signed by key`." in text
+    assert f"auditor verify runs/{packed.sealed.runs[0].name} --keys KEYS\n" in text
+    assert f"auditor verify runs/{run.name}" not in text
+    build([run], path, None, None, SOURCES, allow_unsigned=True)
+    folder = unpack(path, tmp_path / "none")
+    assert verifies(folder)
+    text = (folder / "VERIFY.md").read_text()
+    assert "auditor verify evidence.zip --allow-unsigned\n" in text
+    assert "was taken away" not in text
+    assert "auditor evaluate runs/RUN -o again --allow-unsigned\n" in text
+    package = blocks(folder, "console")[-1].replace("runs/*", f"runs/{run.name}")
+    done = auditor(*package.removeprefix("auditor ").split(), cwd=folder)
+    assert (done.code, done.err) == (0, "")
+    assert (folder / "again.zip").read_bytes() == path.read_bytes()
