@@ -327,6 +327,7 @@ def test_a_file_beyond_32_bits(tmp_path: Path) -> None:
     ("made", "said"),
     [
         (by_zipfile(("a/", b""), ("a/b", b"x")), "'a/': is the entry of a folder"),
+        (by_zipfile((f"{'x' * 200}/", b"")), f"'{'x' * 100}': is the entry of a folder"),
         (by_zipfile(("b", b""), ("a", b"")), "'a': stands there twice, or out of order"),
         (by_zipfile(("a", b"hello"), change=_deflated), "'a': what stands before its bytes is not as it has to be"),
         (by_zipfile(("a", b"hello"), change=_runnable), "the archive's directory is not as it has to be"),
