@@ -34,6 +34,9 @@ MADE_BY_UNIX = 3 << 8
 UTF8 = 0x0800
 PLAIN, ZIP64 = 10, 45
 """The versions of the format that are needed to read: stored files, and sizes beyond 32 bits."""
+REPACKED = (
+    "only the very file that was made verifies; one that was packed again is to be unpacked, and the folder verified"
+)
 _END = struct.Struct("<4s4H2LH")
 _END64 = struct.Struct("<4sQ2H2L4Q")
 _LOCATOR64 = struct.Struct("<4sLQL")
@@ -71,10 +74,12 @@ def _refuse_names(names: Iterable[str]) -> None:
     seen: dict[str, str] = {}
     folders: set[str] = set()
     for name in names:
+        if name.endswith("/") and not unsafe(name[:-1]):
+            raise EvidenceError(f"{name[:100]!r}: is the entry of a folder; {REPACKED}")
         if reason := unsafe(name):
             raise EvidenceError(f"{name[:100]!r}: its name {reason}")
         if name.encode() <= before:
-            raise EvidenceError(f"{name!r}: stands there twice, or out of order")
+            raise EvidenceError(f"{name!r}: stands there twice, or out of order; {REPACKED}")
         before = name.encode()
         alike = _alike(name)
         if alike in seen:
@@ -225,7 +230,7 @@ class StoredZip:
             local = _local(entry)
             wanted.append(_central(entry, position))
             if self._read(position, len(local)) != local:
-                raise EvidenceError(f"{entry.name!r}: what stands before its bytes is not as it has to be")
+                raise EvidenceError(f"{entry.name!r}: what stands before its bytes is not as it has to be; {REPACKED}")
             if entry.size == 0 and entry.crc != 0:
                 raise EvidenceError(f"{entry.name!r}: is empty, and its CRC-32 is of something else")
             places[entry.name] = (position + len(local), entry)
@@ -234,7 +239,9 @@ class StoredZip:
             raise EvidenceError("the archive holds bytes that belong to no file")
         wanted.append(_end(len(entries), sum(map(len, wanted)), offset))
         if b"".join(wanted) != directory:
-            raise EvidenceError("the archive's directory is not as it has to be (files are stored, without attributes)")
+            raise EvidenceError(
+                f"the archive's directory is not as it has to be (files are stored, without attributes); {REPACKED}"
+            )
         return places
 
     def _directory(self, length: int) -> tuple[int, int]:

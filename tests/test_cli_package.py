@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -179,3 +180,16 @@ def test_nothing_is_drawn_from_what_does_not_verify(office: Path) -> None:
     path.write_bytes(path.read_bytes().replace(b"Explo", b"Explq").replace(b'"closed":false', b'"closed":trueX'))
     done = sample(office)
     assert (done.code, done.out) == (4, "")
+
+
+@pytest.mark.parametrize("options", ["-r", "-rD", "-r0XD"])
+def test_a_package_that_was_packed_again_is_verified_as_a_folder(office: Path, options: str) -> None:
+    folder = unpack(office / "evidence.zip", office / "unpacked")
+    subprocess.run(["zip", "-q", options, office / "again.zip", "."], cwd=folder, check=True)
+    done = verify(office, "again.zip", "--keys", "given.json")
+    assert (done.code, done.out) == (4, "")
+    said = " ".join(done.err.split())
+    assert "only the very file that was made verifies; one that was packed again is to be unpacked, and the" in said
+    assert ("is the entry of a folder" in said) is (options == "-r")
+    again = unpack(office / "again.zip", office / "again")
+    assert verify(office, str(again), "--keys", "given.json").code == 0

@@ -22,6 +22,7 @@ from auditor import envelope, keys, plugins, seal
 from auditor.contents import Directory
 from auditor.keys import KeyRing, SigningKey
 from auditor.model import EvidenceError, UsageError
+from auditor.notices import SEAL_LIMITS
 from auditor.packaging import archive
 from auditor.packaging.build import build
 from auditor.packaging.opening import opened
@@ -215,6 +216,8 @@ def test_pages_ask_nothing_of_any_network(once: Packed) -> None:
 
 def test_limits_name_what_the_seal_and_the_tests_cannot_show(once: Packed, tmp_path: Path) -> None:
     limits = (once.folder / "LIMITS.md").read_text()
+    assert f"\n\n{SEAL_LIMITS}\n\n" in limits
+    assert "(`auditor keys head`)" in limits, "our own text is Markdown"
     for text in (
         "best of three",
         "not that no other run was thrown away",

@@ -77,6 +77,7 @@ def test_what_was_packed_verifies(packed: Packed) -> None:
     assert [one.run for one in found.runs] == [run.name for run in packed.sealed.runs]
     assert (found.key, found.packaged.organization) == (packed.ring.keys[0], "Toys")
     assert found.files == len(Directory(packed.folder).names()) - 2
+    assert found.left_out == ()
     assert statement.is_package(Directory(packed.folder))
     assert not statement.is_package(Directory(packed.sealed.run))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -9,14 +10,20 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from auditor import envelope
+from auditor import envelope, seal
+from auditor.contents import Directory
+from auditor.packaging.build import build
 from auditor.packaging.sample import digest_of
-from auditor.packaging.statement import STATEMENT
-from tests.cli_process import environment
-from tests.sealing import seal_anew
-from tests.test_package import Packed, once, packed, rows
+from auditor.packaging.statement import STATEMENT, PackageStatement
+from auditor.results import PreviousRun
+from tests import large_run, toy
+from tests.cli_process import Ended, auditor, environment
+from tests.sealing import scope_of, seal_anew
+from tests.test_package import SOURCES, Packed, flaws, once, packed, rows, unpack
+from tests.test_verify import LOCKED
 
 __all__ = ["once", "packed"]  # fixtures
 
@@ -35,9 +42,14 @@ def sh(folder: Path, script: str) -> subprocess.CompletedProcess[str]:
 
 def outcome(folder: Path) -> tuple[bool, bool]:
     """Whether the digests agree, and the signatures."""
-    digests, *signatures, sample = blocks(folder, "sh")
-    assert "sort" in sample
-    return sh(folder, digests).returncode == 0, sh(folder, "\n".join(signatures)).returncode == 0
+    digests, names, *signatures, sample = blocks(folder, "sh")
+    assert "head -n" in sample
+    return sh(folder, digests + names).returncode == 0, sh(folder, "\n".join(signatures)).returncode == 0
+
+
+def verifies(folder: Path) -> bool:
+    """Whether all commands but those of the sample end well, carried out one after the other."""
+    return sh(folder, "\n".join(blocks(folder, "sh")[:-1])).returncode == 0
 
 
 def python(folder: Path) -> subprocess.CompletedProcess[str]:
@@ -49,11 +61,14 @@ def python(folder: Path) -> subprocess.CompletedProcess[str]:
 
 def test_the_recipe_verifies_a_package(packed: Packed) -> None:
     assert outcome(packed.folder) == (True, True)
-    _, fingerprints, statements, _, _ = blocks(packed.folder, "sh")
-    assert sh(packed.folder, fingerprints).stdout == f"{packed.sealed.key.id}\n"
-    assert sh(packed.folder, statements).stdout.count("Signature Verified Successfully") == 7
-    for line in fingerprints, statements:
-        assert line
+    digests, names, fingerprints, statements, listed, _ = blocks(packed.folder, "sh")
+    for silent in digests, names, listed:
+        done = sh(packed.folder, silent)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    done = sh(packed.folder, fingerprints)
+    assert (done.returncode, done.stdout) == (0, f"{packed.sealed.key.id}\n")
+    done = sh(packed.folder, statements)
+    assert (done.returncode, done.stdout.count("Signature Verified Successfully")) == (0, 7)
 
 
 def test_an_independent_library_verifies_a_package(packed: Packed) -> None:
@@ -88,6 +103,149 @@ def test_whoever_makes_the_digests_anew_fails_the_signatures(packed: Packed) -> 
     assert outcome(packed.folder) == (True, False)
 
 
+def first_run(folder: Path) -> Path:
+    return min((folder / "runs").iterdir())
+
+
+def add_page(folder: Path) -> None:
+    (folder / "extra.html").write_text("<p>Supported</p>")
+
+
+def add_evidence(folder: Path) -> None:
+    (first_run(folder) / "evidence" / "zzz.jsonl").write_text("{}\n")
+
+
+def add_link(folder: Path) -> None:
+    (folder / "extra.html").symlink_to("index.html")
+
+
+def add_link_to_nothing(folder: Path) -> None:
+    (first_run(folder) / "extra").symlink_to("nowhere")
+
+
+def add_pipe(folder: Path) -> None:
+    os.mkfifo(folder / "answers" / "extra")
+
+
+def exchange_for_a_link(folder: Path) -> None:
+    (folder / "LIMITS.md").rename(folder.parent / "elsewhere.md")
+    (folder / "LIMITS.md").symlink_to("../elsewhere.md")
+
+
+def add_names_that_are_there(folder: Path) -> None:
+    """One name that is printed as two, both of which are listed."""
+    (folder / "index.csv\n--LIMITS.md").write_text("")
+
+
+def add_run(folder: Path) -> None:
+    """A run of nobody's, whole in itself."""
+    other = folder / "runs" / "20261124T120001Z-00000000"
+    shutil.copytree(first_run(folder), other)
+    seal_anew(other)
+
+
+def add_empty_run(folder: Path) -> None:
+    (folder / "runs" / "20261124T120001Z-00000000").mkdir()
+
+
+def add_hidden_run(folder: Path) -> None:
+    shutil.copytree(first_run(folder), folder / "runs" / ".hidden")
+
+
+def remove_run(folder: Path) -> None:
+    shutil.rmtree(first_run(folder))
+
+
+def remove_run_and_lines(folder: Path) -> None:
+    run = first_run(folder)
+    shutil.rmtree(run)
+    listed = (folder / "SHA256SUMS").read_text().splitlines(keepends=True)
+    (folder / "SHA256SUMS").write_text("".join(line for line in listed if f"  runs/{run.name}/" not in line))
+
+
+def change_evidence_and_digests(folder: Path) -> None:
+    """As whoever has no key can, in all lists of digests."""
+    run = first_run(folder)
+    segment = run / "evidence" / "s.main.jsonl"
+    segment.write_text(segment.read_text().replace('"closed":false', '"closed":true'))
+    listed = seal.subjects(Directory(run), [name for name in Directory(run).names() if name not in OF_RUN])
+    (run / seal.SUMS).write_bytes(seal.sums(listed))
+    list_anew(folder)
+
+
+def add_evidence_and_digests(folder: Path) -> None:
+    """Into the list of the package alone, which nobody signed where the package is not signed."""
+    add_evidence(folder)
+    list_anew(folder)
+
+
+def list_anew(folder: Path) -> None:
+    there = Directory(folder)
+    listed = seal.subjects(there, [name for name in there.names() if name not in (STATEMENT, seal.SUMS)])
+    (folder / seal.SUMS).write_bytes(seal.sums(listed))
+    path = folder / STATEMENT
+    said = msgspec.json.decode(envelope.payload_unverified(path.read_bytes()), type=PackageStatement)
+    if path.read_bytes().startswith(b'{"_type"'):
+        runs = (
+            msgspec.structs.replace(one, manifest_sha256=manifest_of(folder, one.run)) for one in said.predicate.runs
+        )
+        predicate = msgspec.structs.replace(said.predicate, runs=tuple(runs))
+        said = msgspec.structs.replace(said, subject=listed, predicate=predicate)
+        path.write_bytes(envelope.close(msgspec.json.encode(said), None))
+
+
+def manifest_of(folder: Path, run: str) -> str:
+    return seal.sha256_file(folder / "runs" / run / seal.MANIFEST)
+
+
+OF_RUN = (seal.MANIFEST, seal.SUMS)
+CHANGES = [
+    add_page, add_evidence, add_link, add_link_to_nothing, add_pipe, exchange_for_a_link, add_names_that_are_there,
+    add_run, add_empty_run, add_hidden_run, remove_run, remove_run_and_lines, change_evidence_and_digests,
+    add_evidence_and_digests,
+]  # fmt: skip
+
+
+@pytest.fixture
+def unsigned(once: Packed, tmp_path: Path) -> Path:
+    """The same runs, which are signed, in a package that is not."""
+    build(once.sealed.runs, tmp_path / "unsigned.zip", once.ring, None, SOURCES)
+    return unpack(tmp_path / "unsigned.zip", tmp_path / "bare")
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_what_was_added_or_removed_fails_the_recipe(packed: Packed, change: Callable[[Path], None]) -> None:
+    assert verifies(packed.folder)
+    change(packed.folder)
+    assert not verifies(packed.folder)
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_so_it_does_where_only_the_runs_are_signed(unsigned: Path, change: Callable[[Path], None]) -> None:
+    assert verifies(unsigned)
+    change(unsigned)
+    assert not verifies(unsigned)
+
+
+def test_a_run_that_all_lists_of_an_unsigned_package_name_fails_the_recipe(unsigned: Path) -> None:
+    add_run(unsigned)
+    list_anew(unsigned)
+    assert not verifies(unsigned)
+
+
+def test_names_with_blanks_are_names(tmp_path: Path) -> None:
+    run = large_run.write(tmp_path, large_run.volumes(1))
+    (run / "evidence" / "a  name with  blanks, \u00fc.jsonl").write_bytes(
+        next((run / "evidence").iterdir()).read_bytes()
+    )
+    seal_anew(run)
+    build([run], tmp_path / "evidence.zip", None, None, SOURCES, allow_unsigned=True)
+    folder = unpack(tmp_path / "evidence.zip", tmp_path / "unpacked")
+    assert verifies(folder)
+    add_page(folder)
+    assert not verifies(folder)
+
+
 def test_a_run_that_was_sealed_anew_without_the_key_fails(packed: Packed) -> None:
     run = next((packed.folder / "runs").iterdir())
     seal_anew(run, packed.sealed.foreign)
@@ -120,3 +278,78 @@ def test_the_sample_can_be_drawn_with_coreutils(packed: Packed) -> None:
     assert done.stdout == "".join(f"{digest}  {one}\n" for digest, one in wanted)
     shutil.rmtree(packed.folder / "tests")
     assert sh(packed.folder, script).stdout == ""
+
+
+def test_what_the_recipe_says_it_does_not_look_at_is_told_by_the_tool(
+    packed: Packed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = " ".join((packed.folder / "VERIFY.md").read_text().split())
+    assert "It also looks at what the commands above do not: whether each run follows the one before it" in recipe
+    assert "whether a key was valid when it signed" in recipe
+    ended = (msgspec.structs.replace(key, valid_until=toy.NOW) for key in packed.ring.keys)
+    assert verifies(packed.folder)
+    assert "was valid from" in flaws(packed.folder, msgspec.structs.replace(packed.ring, keys=tuple(ended)))
+    runs = [shutil.copytree(run, tmp_path / run.name) for run in packed.sealed.runs]
+    before = PreviousRun(runs[1].name, "0" * 64)
+    seal_anew(runs[2], packed.sealed.key, msgspec.structs.replace(scope_of(runs[2]), previous_run=before))
+    monkeypatch.setattr("auditor.packaging.build.not_following", lambda _: ())
+    build(runs, tmp_path / "other.zip", packed.ring, packed.sealed.key, SOURCES)
+    other = unpack(tmp_path / "other.zip", tmp_path / "other")
+    assert verifies(other)
+    assert "follows another" in flaws(other, packed.ring)
+
+
+def tool(folder: Path, keys_file: Path) -> dict[str, Ended]:
+    """Carry out every `auditor verify` of VERIFY.md."""
+    lines = "".join(blocks(folder, "console")).splitlines()
+    commands = [line.removeprefix("auditor ") for line in lines if line.startswith("auditor verify ")]
+    given = [line.replace("evidence.zip", ".").replace("KEYS", str(keys_file)) for line in commands]
+    ended = (auditor(*line.split(), cwd=folder) for line in given)
+    return dict(zip(commands, ended, strict=True))
+
+
+def test_a_signature_that_was_taken_away_is_missed_in_an_unsigned_package(unsigned: Path, once: Packed) -> None:
+    """Whoever takes it away and writes all that nobody signed anew gets by `--allow-unsigned`, and by it alone."""
+    keys_file = once.path.parent / "auditor.keys.json"
+    newest = once.sealed.runs[-1].name
+    whole, each = "verify evidence.zip --keys KEYS --allow-unsigned", f"verify runs/{newest} --keys KEYS"
+    done = tool(unsigned, keys_file)
+    assert len(done) == 4
+    assert {one.code for one in done.values()} == {0}
+    assert done[whole].out.count(f"signed by key {once.sealed.key.id}") == 3
+    seal_anew(unsigned / "runs" / newest)
+    done = tool(unsigned, keys_file)
+    assert (done[whole].code, done[each].code) == (4, 4)
+    assert f"runs/{newest}: is another run than the one that the package statement names" in " ".join(
+        done[whole].err.split()
+    )
+    list_anew(unsigned)
+    done = tool(unsigned, keys_file)
+    assert (done[whole].code, f"{newest}: verifies, number 3, UNSIGNED" in done[whole].out) == (0, True)
+    assert (done[each].code, "is not signed" in done[each].err) == (4, True)
+    assert [one.code for one in done.values()].count(4) == 1
+    assert not verifies(unsigned)
+
+
+def test_only_what_is_not_signed_is_let_through_unsigned(packed: Packed, tmp_path: Path) -> None:
+    assert list(tool(packed.folder, packed.path.parent / "none")) == ["verify evidence.zip --keys KEYS"]
+    run = toy.audit(toy.World([{"id": "a", "closed": True}]), tmp_path, toy.claim("c", LOCKED)).run
+    path = tmp_path / "both.zip"
+    build([*packed.sealed.runs[:1], run], path, packed.ring, packed.sealed.key, SOURCES, allow_unsigned=True)
+    folder = unpack(path, tmp_path / "both")
+    assert verifies(folder)
+    text = (folder / "VERIFY.md").read_text()
+    assert "; the first, of the package itself, has to say\n`signed by key`." in text
+    assert f"auditor verify runs/{packed.sealed.runs[0].name} --keys KEYS\n" in text
+    assert f"auditor verify runs/{run.name}" not in text
+    build([run], path, None, None, SOURCES, allow_unsigned=True)
+    folder = unpack(path, tmp_path / "none")
+    assert verifies(folder)
+    text = (folder / "VERIFY.md").read_text()
+    assert "auditor verify evidence.zip --allow-unsigned\n" in text
+    assert "was taken away" not in text
+    assert "auditor evaluate runs/RUN -o again --allow-unsigned\n" in text
+    package = blocks(folder, "console")[-1].replace("runs/*", f"runs/{run.name}")
+    done = auditor(*package.removeprefix("auditor ").split(), cwd=folder)
+    assert (done.code, done.err) == (0, "")
+    assert (folder / "again.zip").read_bytes() == path.read_bytes()

@@ -321,3 +321,28 @@ def test_a_file_beyond_32_bits(tmp_path: Path) -> None:
                 StoredZip(path)
             changed.seek(place)
             changed.write(byte)
+
+
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        (by_zipfile(("a/", b""), ("a/b", b"x")), "'a/': is the entry of a folder"),
+        (by_zipfile((f"{'x' * 200}/", b"")), f"'{'x' * 100}': is the entry of a folder"),
+        (by_zipfile(("b", b""), ("a", b"")), "'a': stands there twice, or out of order"),
+        (by_zipfile(("a", b"hello"), change=_deflated), "'a': what stands before its bytes is not as it has to be"),
+        (by_zipfile(("a", b"hello"), change=_runnable), "the archive's directory is not as it has to be"),
+    ],
+)
+def test_who_packed_again_is_told_what_to_do(tmp_path: Path, made: bytes, said: str) -> None:
+    """As `zip -r` does: with entries of folders, in the order of the disk, deflated, and with attributes."""
+    with pytest.raises(EvidenceError, match="the folder verified") as caught:
+        contents(made, tmp_path)
+    assert str(caught.value).startswith(said)
+    assert str(caught.value).endswith(f"; {stored_zip.REPACKED}")
+
+
+@pytest.mark.parametrize("name", ["/", "../", "a/../", "a//", "C:/"])
+def test_nobody_is_told_to_unpack_what_leads_elsewhere(tmp_path: Path, name: str) -> None:
+    with pytest.raises(EvidenceError, match="its name") as caught:
+        contents(by_zipfile((name, b"")), tmp_path)
+    assert stored_zip.REPACKED not in str(caught.value)

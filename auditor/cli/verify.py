@@ -53,7 +53,8 @@ def command(
         raise click.BadParameter(f"{path} does not exist; {IS_A_RUN}", param_hint="PATH")
     with opened(path) as files:
         ring, file = options.keys_of(keys_file, path, files)
-        if path.is_file() or is_package(files):
+        packed = path.is_file() or is_package(files)
+        if packed:
             found = _package(files, ring, head or "", allow_unsigned=allow_unsigned)
         else:
             found = _runs(path, ring, head or "", since, allow_unsigned=allow_unsigned)
@@ -61,7 +62,7 @@ def command(
         require_timestamps(found)
     for one in found:
         click.echo(_in_words(one))
-    if len(found) > 1 and not path.is_file():
+    if len(found) > 1 and not packed:
         click.echo(f"the chain is whole, from number {found[0].scope.sequence} to {found[-1].scope.sequence}")
     if file and keys_file is None:
         click.echo(f"keys: {file}; compare their fingerprints with those that the company gave you")
@@ -98,6 +99,11 @@ def _package(files: Contents, ring: KeyRing | None, head: str, *, allow_unsigned
         raise EvidenceError(f"the run of the chain head {head} is not in the package, or was changed")
     signed = f"signed by key {package.key.id}" if package.key else "UNSIGNED: anybody could have changed its pages"
     click.echo(f"{files.name}: verifies, {package.files:,} files, {signed}")
+    for sentence in package.left_out:
+        click.echo(sentence)
+    numbers = sorted(one.scope.sequence for one in package.runs)
+    if len(numbers) > 1 and not package.left_out:
+        click.echo(f"the chain is whole, from number {numbers[0]} to {numbers[-1]}")
     return package.runs
 
 

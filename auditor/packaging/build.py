@@ -21,6 +21,7 @@ from auditor.model import Problem, UsageError
 from auditor.notices import SEAL_LIMITS
 from auditor.packaging import answers, archive, listing, request_list, sbom, texts
 from auditor.packaging.answers import Places
+from auditor.packaging.chain import left_out
 from auditor.packaging.run import RunFiles
 from auditor.packaging.site import Site
 from auditor.packaging.statement import (
@@ -140,6 +141,7 @@ def _write_pages(
     """Write everything but the runs themselves; `runs` are in the order of their ends."""
     views = []
     there = {run.id for run in runs}
+    missing = tuple(left_out([run.verified for run in runs]))
     for run in runs:
         places = {name: _write_answers(site, run, name, cited, sources) for name, cited in _cited(run).items()}
         page = page_of(run.id, newest=run is runs[-1])
@@ -155,12 +157,13 @@ def _write_pages(
             head=view.head,
             listed=view.listed,
             runs=views,
+            left_out=missing,
             tasks=tasks,
             limits=SEAL_LIMITS,
             has_keys=ring is not None,
         )
     request_list.write(site, views)
-    texts.write(site, views, signed=signed)
+    texts.write(site, views, missing, signed=signed)
     site.data("sbom.cdx.json", sbom.render())
     if ring is not None:
         site.data(KEYS, key_file.to_json(ring))

@@ -10,6 +10,7 @@ from auditor import contents, envelope, keys, seal, verify
 from auditor.contents import Contents, ListedOnce, Within
 from auditor.keys import KeyRing, PublicKey
 from auditor.model import EvidenceError, UsageError
+from auditor.packaging import chain
 from auditor.results import Tool
 from auditor.seal import Subject
 from auditor.verify import NO_KEYS, DoesNotVerify, Flaw, Verified
@@ -56,6 +57,11 @@ class VerifiedPackage(msgspec.Struct, frozen=True, kw_only=True):
     files: int
     key: PublicKey | None
     runs: tuple[Verified, ...]
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """What of the chain of its runs is not in it, in words."""
+        return tuple(chain.left_out(self.runs))
 
 
 _DECODER = msgspec.json.Decoder(PackageStatement)

@@ -9,10 +9,20 @@ from auditor.packaging.site import Site
 from auditor.packaging.view import View
 
 
-def write(site: Site, views: Sequence[View], *, signed: bool) -> None:
-    """Write VERIFY.md and LIMITS.md; `views` are newest first, `signed` whether the package itself is."""
+def write(site: Site, views: Sequence[View], left_out: Sequence[str], *, signed: bool) -> None:
+    """Write VERIFY.md and LIMITS.md; `views` are newest first, `signed` whether the package itself is.
+
+    `left_out` says which runs of the chain are not in the package.
+    """
     of_all = {"runs": views, "signed": signed}
-    site.text("LIMITS.md", "LIMITS.md.j2", limits=SEAL_LIMITS, disclaimer=views[0].head.run.disclaimer, **of_all)
+    site.text(
+        "LIMITS.md",
+        "LIMITS.md.j2",
+        limits=SEAL_LIMITS,
+        disclaimer=views[0].head.run.disclaimer,
+        left_out=left_out,
+        **of_all,
+    )
     site.text(
         "VERIFY.md",
         "VERIFY.md.j2",
