@@ -169,7 +169,8 @@ def test_results_go_into_an_empty_folder_outside_the_run(dead: Dead, tmp_path: P
 
 def test_reports_are_written_again(dead: Dead, tmp_path: Path) -> None:
     shown = auditor("report", dead.run, *UNSIGNED, "-o", "again", "-f", "html", cwd=tmp_path)
-    assert (shown.code, shown.out, shown.err) == (0, "again/report.json\nagain/report.html\n", "")
+    assert (shown.code, shown.out) == (0, "again/report.json\nagain/report.html\n")
+    assert shown.err == f"{dead.run.name}: verifies, number 1, UNSIGNED: anybody could have made or changed it\n"
     assert (tmp_path / "again" / "report.json").read_bytes() == (dead.run / "report.json").read_bytes()
 
 
@@ -272,6 +273,25 @@ def test_being_stopped_while_a_target_hangs(tmp_path: Path, number: signal.Signa
     assert json.loads(closed.read_text().splitlines()[-1])["kind"] == "close"
     assert not (closed.parent / "hangs.main.jsonl").exists()
     assert not (closed.parent.parent / "report.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "said"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
+)
+def test_a_command_that_makes_no_run_promises_no_segments(
+    tmp_path: Path, number: signal.Signals, code: int, said: str
+) -> None:
+    policy(tmp_path / "pack", ("tls", "postgres-tls"))
+    os.mkfifo(tmp_path / "page")
+    process = subprocess.Popen(
+        [*COMMAND, "policy", "coverage", "page", "--policies", "pack"],
+        cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    with (tmp_path / "page").open("wb", buffering=0) as page:
+        page.write(bytes(1 << 17))  # more than a pipe holds: it is being read
+        process.send_signal(number)
+        out, err = process.communicate(timeout=PATIENCE)
+    assert (process.returncode, out, err.lstrip("\n")) == (code, "", f"{said}\n")
 
 
 def wait_for(folder: Path, pattern: str, process: subprocess.Popen[str]) -> Path:
