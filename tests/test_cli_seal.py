@@ -244,6 +244,7 @@ def test_rotated_keys_verify_what_they_sealed(folder: Path) -> None:
     auditor("run", "--policies", "pack", "-f", "json", cwd=folder)
     lines = auditor("verify", "reports", cwd=folder).out.splitlines()
     assert [before in line for line in lines[:3]] == [True, True, False]
+    assert "Never while a run is under way" in auditor("keys", "rotate", "--help", cwd=folder).out
     shown = auditor("keys", "show", cwd=folder).out.splitlines()
     assert [line.rpartition(", ")[2][:5] for line in shown] == ["until", "in us"]
     pem = auditor("keys", "show", "--pem", cwd=folder).out

@@ -39,7 +39,7 @@ def command(
     options.refuse_folder(output, run)
     with seals.known(keys_file, run) as keys:
         verified = verify.verify_run(Directory(run), keys.ring, allow_unsigned=allow_unsigned)
-    complain(seals.in_words(verified), *keys.source)
     render(open_run(run, found.sources), options.make_folder(output), found, chosen)
+    complain(seals.in_words(verified), *keys.source)
     screen.show_files(screen.console(color=False), [output / found.reports[name].filename for name in chosen])
     return 0
