@@ -158,3 +158,10 @@ def test_a_pipe_is_no_key_file(folder: Path) -> None:
         ended = auditor(*command, "pipe", cwd=folder)
         assert (ended.code, ended.out) == (2, "")
         assert "pipe: is no file" in ended.err
+
+
+def test_a_private_key_is_not_written_over_by_the_public_ones(folder: Path) -> None:
+    for command in ("generate", "rotate"):
+        ended = auditor("keys", command, "--key", "k", "--keys", "pack/../k", cwd=folder)
+        assert (ended.code, ended.out, (folder / "k").exists()) == (2, "", False)
+        assert "would be in one file" in ended.err
