@@ -11,9 +11,10 @@ import datetime as dt
 import hashlib
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import IO, Annotated, Literal
 
 import msgspec
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -107,31 +108,20 @@ def parse_private(pem: str, whence: str) -> SigningKey:
 
 def read_private(path: Path) -> str:
     """Return the text of a key file, which nobody but its owner may be able to read."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe would never be opened
-    except OSError as error:
-        raise _unusable(path, f"cannot be read: {error.strerror}; make one: auditor keys generate") from None
-    try:
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode):
-            raise _unusable(path, "is no file")
+    with _opened(path, "; make one: auditor keys generate") as handle:
+        found = os.fstat(handle.fileno())
         if found.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
             mode = stat.S_IMODE(found.st_mode)
             raise _unusable(path, f"others can read this private key (mode {mode:04o}); chmod 600 {path}")
         if found.st_uid not in (os.geteuid(), 0):
             raise _unusable(path, "this private key belongs to another user")
-        return os.read(descriptor, MOST_OCTETS).decode("utf-8", "surrogateescape")
-    finally:
-        os.close(descriptor)
+        return handle.read(MOST_OCTETS).decode("utf-8", "surrogateescape")
 
 
 def load(path: Path) -> KeyRing:
     """Read a key file; `UsageError` where it cannot be relied on."""
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise _unusable(path, f"cannot be read: {error.strerror}") from None
-    return parse(data, str(path))
+    with _opened(path) as handle:
+        return parse(handle.read(), str(path))
 
 
 def parse(data: bytes, name: str) -> KeyRing:
@@ -160,10 +150,10 @@ def parse(data: bytes, name: str) -> KeyRing:
 def authorities(path: Path) -> tuple[str, ...]:
     """Return the certificates (PEM) of a file, each by itself; `UsageError` where there is none."""
     try:
-        found = _certificates(path.read_text())
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no text"
-        raise _unusable(path, f"cannot be read: {reason}") from None
+        with _opened(path) as handle:
+            found = _certificates(handle.read().decode())
+    except UnicodeDecodeError:
+        raise _unusable(path, "cannot be read: it is no text") from None
     if not found:
         raise _unusable(path, "holds no certificate (PEM) of a time-stamp authority")
     return found
@@ -193,6 +183,7 @@ def to_json(ring: KeyRing) -> bytes:
 
 def generate(private: Path, public: Path, now: dt.datetime) -> SigningKey:
     """Make a key, write its private half to a new file and add its public half to the key file."""
+    _refuse_one_file(private, public)
     if private.exists():
         raise UsageError(Problem("is there already; auditor keys rotate puts a new key in its place", str(private)))
     ring = load(public) if public.exists() else KeyRing(keys=())
@@ -211,7 +202,8 @@ def rotate(private: Path, public: Path, now: dt.datetime) -> tuple[SigningKey, S
 
     The old private key is gone then: what it sealed stays valid, and nothing new can be sealed with it.
     """
-    waiting = private.with_name(f"{private.name}.new")
+    _refuse_one_file(private, public)
+    waiting = _waiting(private)
     if waiting.exists():
         unfinished = (
             f"is of a rotation that was not finished: where {public} has its key, put it in the place of {private}"
@@ -230,6 +222,17 @@ def rotate(private: Path, public: Path, now: dt.datetime) -> tuple[SigningKey, S
     _replace(public, to_json(_with(ring, [*kept, _entry(new, now)])))
     waiting.replace(private)
     return old, new
+
+
+def _refuse_one_file(private: Path, public: Path) -> None:
+    """Refuse names by which the public keys would be written over the private one."""
+    if private.resolve() in (public.resolve(), _waiting(public).resolve()):
+        raise UsageError(Problem(f"the private key and the public keys, {public}, would be in one file", str(private)))
+
+
+def _waiting(path: Path) -> Path:
+    """Return where a file is written that is then put in the place of another."""
+    return path.with_name(f"{path.name}.new")
 
 
 def _with(ring: KeyRing, keys: Iterable[PublicKey]) -> KeyRing:
@@ -256,9 +259,25 @@ def _write_private(path: Path, key: SigningKey) -> None:
 
 def _replace(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    waiting = path.with_name(f"{path.name}.new")
+    waiting = _waiting(path)
     waiting.write_bytes(data)
     waiting.replace(path)
+
+
+@contextmanager
+def _opened(path: Path, advice: str = "") -> Iterator[IO[bytes]]:
+    """Open a file, and nothing else: a pipe would be waited for, and a device may never end."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        try:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise _unusable(path, "is no file")
+            with os.fdopen(descriptor, "rb", closefd=False) as handle:
+                yield handle
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise _unusable(path, f"cannot be read: {error.strerror}{advice}") from None
 
 
 def _pem(public: Ed25519PublicKey) -> str:

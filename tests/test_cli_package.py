@@ -79,7 +79,7 @@ def test_the_private_key_is_never_shown(company: tuple[Path, Sealed], tmp_path: 
         (["RUN", "-o", "x.zip", "--key", "foreign.key"], 2, "is not among the public keys"),
         (["RUN", "-o", "x.zip", "--key", "nokey"], 2, "cannot be read"),
         (["RUN", "-o", "x.zip", "--keys", "foreign.json"], 4, "signed by a key that is not known"),
-        (["reports", "-o", "x.zip"], 4, "evidence does not verify"),
+        (["reports", "-o", "x.zip"], 2, "reports is a folder of runs; name one of them"),
     ],
 )
 def test_what_cannot_be_packed_is_refused(
@@ -140,8 +140,8 @@ def sample(office: Path, *arguments: str) -> Ended:
 
 def test_the_auditor_draws_a_sample(office: Path, company: tuple[Path, Sealed]) -> None:
     done = sample(office, "--size", "2", "--keys", "given.json")
-    assert (done.code, done.err) == (0, "")
     run = company[1].runs[-1].name
+    assert (done.code, done.err) == (0, f"{run}: verifies, number 3, signed by key {company[1].key.id}\n")
     assert f"test t of run {run}" in done.out
     assert "population: 3 different members in the frozen listing, SHA-256 " in done.out
     assert "sample: 2 of 2 asked for, with seed '2026-Q4'" in done.out

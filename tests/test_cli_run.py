@@ -43,6 +43,11 @@ class Dead:
     ended: Ended
     run: Path
 
+    @property
+    def said(self) -> str:
+        """What whoever judges it again is told of its seal."""
+        return f"{self.run.name}: verifies, number 1, UNSIGNED: anybody could have made or changed it\n"
+
 
 @pytest.fixture(scope="module")
 def dead(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dead]:
@@ -114,7 +119,7 @@ def test_a_terminal_gets_colour_unless_it_is_unwanted(dead: Dead, tmp_path: Path
 
 def test_output_in_another_encoding_is_no_reason_to_fail(dead: Dead, tmp_path: Path) -> None:
     shown = evaluated(dead, tmp_path, PYTHONIOENCODING="ascii")
-    assert (shown.code, shown.err) == (3, "")
+    assert (shown.code, shown.err) == (3, dead.said)
     assert "\\u201c" in shown.out
 
 
@@ -127,7 +132,7 @@ def test_a_reader_that_leaves_does_not_make_a_claim_refuted(dead: Dead, tmp_path
     assert process.stdout is not None
     process.stdout.close()
     _, said = process.communicate(timeout=PATIENCE)
-    assert (process.returncode, said) == (70, b"")
+    assert (process.returncode, said.decode()) == (70, dead.said)
 
 
 def change_a_byte(run: Path) -> None:
@@ -169,7 +174,7 @@ def test_results_go_into_an_empty_folder_outside_the_run(dead: Dead, tmp_path: P
 
 def test_reports_are_written_again(dead: Dead, tmp_path: Path) -> None:
     shown = auditor("report", dead.run, *UNSIGNED, "-o", "again", "-f", "html", cwd=tmp_path)
-    assert (shown.code, shown.out, shown.err) == (0, "again/report.json\nagain/report.html\n", "")
+    assert (shown.code, shown.out, shown.err) == (0, "again/report.json\nagain/report.html\n", dead.said)
     assert (tmp_path / "again" / "report.json").read_bytes() == (dead.run / "report.json").read_bytes()
 
 
@@ -272,6 +277,25 @@ def test_being_stopped_while_a_target_hangs(tmp_path: Path, number: signal.Signa
     assert json.loads(closed.read_text().splitlines()[-1])["kind"] == "close"
     assert not (closed.parent / "hangs.main.jsonl").exists()
     assert not (closed.parent.parent / "report.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "said"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
+)
+def test_a_command_that_makes_no_run_promises_no_segments(
+    tmp_path: Path, number: signal.Signals, code: int, said: str
+) -> None:
+    policy(tmp_path / "pack", ("tls", "postgres-tls"))
+    os.mkfifo(tmp_path / "page")
+    process = subprocess.Popen(
+        [*COMMAND, "policy", "coverage", "page", "--policies", "pack"],
+        cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    with (tmp_path / "page").open("wb", buffering=0) as page:
+        page.write(bytes(1 << 17))  # more than a pipe holds: it is being read
+        process.send_signal(number)
+    out, err = process.communicate(timeout=PATIENCE)
+    assert (process.returncode, out, err.lstrip("\n")) == (code, "", f"{said}\n")
 
 
 def wait_for(folder: Path, pattern: str, process: subprocess.Popen[str]) -> Path:

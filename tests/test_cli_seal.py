@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -13,11 +13,16 @@ import pytest
 from auditor import plugins
 from tests.cli_process import Ended, auditor, closed_port, database, on_a_terminal, policy, report, runs
 
+UNTOLD = "only --head tells if later runs are gone"
+
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make(tmp_path_factory.mktemp("sealed"))
+
+
+def make(folder: Path) -> Path:
     """A working folder with a key and two signed runs of a database that nobody can reach."""
-    folder = tmp_path_factory.mktemp("sealed")
     assert auditor("keys", "generate", cwd=folder).code == 0
     policy(folder / "pack", ("tls", "postgres-tls"))
     with closed_port() as port:
@@ -31,7 +36,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         for _ in range(2):
             ended = auditor("run", "--policies", "pack", "-f", "json", cwd=folder)
             assert (ended.code, ended.err) == (3, "")
-        yield folder
+    return folder
 
 
 @pytest.fixture
@@ -66,7 +71,7 @@ def test_what_was_sealed_verifies(folder: Path) -> None:
         [
             f"{first.name}: verifies, number 1, signed by key {key_id(folder)}",
             f"{second.name}: verifies, number 2, signed by key {key_id(folder)}",
-            "the chain is whole, from number 1 to 2",
+            f"the chain is whole, from number 1 to 2; {UNTOLD}",
             "keys: auditor.keys.json; compare their fingerprints with those that the company gave you",
         ],
     )
@@ -88,6 +93,7 @@ def test_what_does_not_verify_ends_with_4_and_says_where(folder: Path) -> None:
     assert set(ended.err.removeprefix("evidence does not verify: ").splitlines()) == {
         f"{first.name}/plan.json: is missing",
         f"{second.name}/evidence/db.main.jsonl:3: {was}",
+        "keys: auditor.keys.json (another: --keys FILE)",
     }
 
 
@@ -164,6 +170,38 @@ def test_the_head_of_the_chain_shows_later_what_was_taken_away(folder: Path) -> 
         assert f"there is no run in {place}" in ended.err
 
 
+def test_a_chain_is_said_to_be_whole_where_it_was_looked_at(folder: Path) -> None:
+    """And never for more of it than can be told from what is there."""
+    first, second = runs(folder / "reports")
+    head = auditor("keys", "head", cwd=folder).out.strip()
+    with_head = auditor("verify", "reports", "--head", head, cwd=folder).out.splitlines()
+    assert with_head[2] == "the chain is whole, from number 1 to 2"
+    assert "the chain" not in auditor("verify", second, cwd=folder).out
+    assert auditor("package", first, second, "-o", "evidence.zip", "--key", "auditor.key", cwd=folder).code == 0
+    with zipfile.ZipFile(folder / "evidence.zip") as archive:
+        archive.extractall(folder / "unpacked")
+    for path in ("evidence.zip", "unpacked"):
+        ended = auditor("verify", path, cwd=folder)
+        assert (ended.code, "the chain" in ended.out) == (0, False)
+    shutil.rmtree(second)
+    alone = auditor("verify", "reports", cwd=folder).out.splitlines()
+    assert alone[1] == f"the chain is whole, from number 1 to 1; {UNTOLD}"
+    assert "none was taken" not in " ".join(auditor("verify", "--help", cwd=folder).out.split())
+
+
+def test_since_is_for_a_folder_of_runs(folder: Path) -> None:
+    first, second = runs(folder / "reports")
+    auditor("package", first, second, "-o", "evidence.zip", "--key", "auditor.key", cwd=folder)
+    for path in (second, "evidence.zip"):
+        for since in ("1", "2"):
+            ended = auditor("verify", path, "--since", since, cwd=folder)
+            assert (ended.code, ended.out) == (2, "")
+            assert "--since: is for a folder of runs" in ended.err
+    shutil.rmtree(first)
+    assert auditor("verify", "reports", cwd=folder).code == 4
+    assert auditor("verify", "reports", "--since", "2", cwd=folder).code == 0
+
+
 def test_a_chain_head_is_never_left_unlooked_at(folder: Path) -> None:
     head = auditor("keys", "head", cwd=folder).out.strip()
     first, second = runs(folder / "reports")
@@ -206,6 +244,7 @@ def test_rotated_keys_verify_what_they_sealed(folder: Path) -> None:
     auditor("run", "--policies", "pack", "-f", "json", cwd=folder)
     lines = auditor("verify", "reports", cwd=folder).out.splitlines()
     assert [before in line for line in lines[:3]] == [True, True, False]
+    assert "Never while a run is under way" in auditor("keys", "rotate", "--help", cwd=folder).out
     shown = auditor("keys", "show", cwd=folder).out.splitlines()
     assert [line.rpartition(", ")[2][:5] for line in shown] == ["until", "in us"]
     pem = auditor("keys", "show", "--pem", cwd=folder).out

@@ -59,7 +59,7 @@ MISTAKES = [
     Mistake("evaluate pack", ("'-o'", "Missing option", TRY)),
     Mistake("evaluate nowhere -o out", ("nowhere does not exist", "reports/<run id>", TRY)),
     Mistake("report good.yaml -o out", ("good.yaml is a file", "reports/<run id>", TRY)),
-    Mistake("report pack -o out", ("evidence.statement.json", "No such file", "is pack a run?"), 4),
+    Mistake("report pack -o out", ("pack is no run", "reports/<run id>", TRY)),
     Mistake("policy new", ("'FOLDER'", "Missing argument", TRY)),
     # settings
     Mistake("run", ("auditor.yaml: there is no such file", "name it with -c", LAY_OUT, "policies/explo: there is no")),

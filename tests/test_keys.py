@@ -98,6 +98,27 @@ def test_what_is_no_private_key_is_refused_and_never_shown(tmp_path: Path) -> No
         keys.read_private(tmp_path)
 
 
+def test_private_and_public_keys_never_share_a_file(made: tuple[Path, Path], tmp_path: Path) -> None:
+    """What is written second would be in the place of what was written first; also while it is being written."""
+    folder, link = tmp_path / "new", tmp_path / "link"
+    folder.mkdir()
+    link.symlink_to(folder / "k")
+    for private, public in (
+        (folder / "k", folder / "../new/k"),
+        (link, folder / "k"),
+        (folder / "k.new", folder / "k"),
+    ):
+        with pytest.raises(UsageError, match="would be in one file"):
+            keys.generate(private, public, NOW)
+        assert not list(folder.iterdir())
+    before = made[0].read_bytes()
+    with pytest.raises(UsageError, match="would be in one file"):
+        keys.rotate(made[0], made[0], NOW + HOUR)
+    assert made[0].read_bytes() == before
+    assert sorted(path.name for path in tmp_path.glob("auditor.*")) == ["auditor.key", "auditor.keys.json"]
+    keys.generate(folder / "k", folder / "k.json", NOW)  # the positive control
+
+
 def test_a_key_does_not_show_itself(made: tuple[Path, Path]) -> None:
     key = read(made[0])
     secret = made[0].read_text().splitlines()[1]

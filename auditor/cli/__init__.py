@@ -112,10 +112,10 @@ def guarded(call: Callable[[], object]) -> int:
         result = call()
     except click.ClickException as error:
         return _refuse(error)
-    except (KeyboardInterrupt, click.Abort):
-        return _stopped("interrupted", INTERRUPTED)
-    except Terminated:
-        return _stopped("terminated", TERMINATED)
+    except (KeyboardInterrupt, click.Abort) as error:
+        return _stopped("interrupted", INTERRUPTED, error.__cause__ or error)  # click makes one of the other
+    except Terminated as error:
+        return _stopped("terminated", TERMINATED, error)
     except (BrokenPipeError, SystemExit):
         # Whoever read our output has seen enough. click and rich would exit with 1 then, which here says "refuted".
         return INTERNAL
@@ -152,10 +152,10 @@ def _let_go_of_stdout() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _stopped(how: str, code: int) -> int:
+def _stopped(how: str, code: int, error: BaseException) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # once is enough
-    click.echo(f"{how}: the segments closed so far stay", err=True)
+    click.echo(": ".join([how, *_notes(error)]), err=True)
     return code
 
 
@@ -180,7 +180,8 @@ def _explain(error: Exception) -> int:
         complain(*map(concealed, lines))
         return USAGE
     if isinstance(error, EvidenceError):
-        complain(*concealed(f"evidence does not verify: {error}").splitlines())
+        said = "\n".join([f"evidence does not verify: {error}", *_notes(error)])
+        complain(*concealed(said).splitlines())
         return EVIDENCE
     if isinstance(error, AuditorError):
         complain(concealed(str(error)))
@@ -190,6 +191,11 @@ def _explain(error: Exception) -> int:
     else:
         complain(f"internal error: {type(error).__name__}; {where_the_log_is(error)}")
     return INTERNAL
+
+
+def _notes(error: BaseException) -> list[str]:
+    """Return what those added whom an error came by (`BaseException.add_note`)."""
+    return list(getattr(error, "__notes__", ()))
 
 
 def _terminate(signum: int, frame: FrameType | None) -> NoReturn:

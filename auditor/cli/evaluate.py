@@ -17,9 +17,9 @@ class _Moment(click.ParamType[dt.datetime]):
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> dt.datetime:
         try:
             moment = dt.datetime.fromisoformat(value)
-        except ValueError:
+            return moment.replace(tzinfo=dt.UTC) if moment.tzinfo is None else moment.astimezone(dt.UTC)
+        except (ValueError, OverflowError):  # a day before the first, or after the last
             self.fail(f"{value!r} is no date or time such as 2026-11-25 or 2026-11-25T14:15:02Z", param, ctx)
-        return moment.replace(tzinfo=dt.UTC) if moment.tzinfo is None else moment.astimezone(dt.UTC)
 
 
 @click.command(name="evaluate", epilog=epilog(*VERDICTS, EVIDENCE))
@@ -49,18 +49,21 @@ def command(
     other policies or another date the result is a what-if, and every report says so.
     """
     from auditor import plugins
-    from auditor.cli import logs, screen, workflow_commands
+    from auditor.cli import logs, screen, seals, workflow_commands
+    from auditor.cli.complaint import complain
     from auditor.engine import Plugins, WhatIf, evaluate
     from auditor.redact import Redactor
     from auditor.wording import harmless
 
     found = Plugins(plugins.checks(), plugins.sources(), plugins.reports())
     chosen = options.chosen_formats(formats, list(found.reports))
-    ring, _ = options.found_keys(keys_file, run)
-    options.new_folder(output, run)
-    logs.set_up(0, Redactor(), output / "auditor.log")
-    what_if = WhatIf(policies=policies, as_of=as_of)
-    head = evaluate(run, output, found, chosen, ring, allow_unsigned=allow_unsigned, what_if=what_if)
+    seals.refuse_no_run(run)
+    what_if = WhatIf(policies=policies and policies.resolve(), as_of=as_of)  # "." has no name
+    with seals.known(keys_file, run) as keys:
+        options.new_folder(output, run)
+        logs.set_up(0, Redactor(), output / "auditor.log")
+        head = evaluate(run, output, found, chosen, keys.ring, allow_unsigned=allow_unsigned, what_if=what_if)
+    complain(seals.signed(head.run.id, head.run.sequence, seals.signer(run, keys.ring)), *keys.source)
     console = screen.console(color=options.wants_color(no_color=no_color))
     with workflow_commands.paused():
         screen.show_claims(console, head)

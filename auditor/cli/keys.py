@@ -80,6 +80,9 @@ def rotate(key: Path, keys_file: Path) -> int:
     """Put a new private key in the place of the old one, which is valid no longer.
 
     What the old key sealed stays valid. The old private key is removed, for nothing is to be sealed with it any more.
+
+    Never while a run is under way: it began with the old key and would end after that was valid, so it would not
+    verify.
     """
     from auditor import keys
     from auditor.sources.clock import utcnow
@@ -116,9 +119,12 @@ def head(folder: Path, keys_file: Path | None, allow_unsigned: bool, since: int)
     Whoever has it can tell later whether a run up to this one was taken away or replaced: auditor verify --head.
     """
     from auditor import verify
+    from auditor.cli import seals
 
-    ring, _ = options.found_keys(keys_file, folder)
-    found = verify.verify_chain(folder, ring, allow_unsigned=allow_unsigned, since=since) if folder.is_dir() else []
+    if not folder.is_dir():
+        raise click.BadParameter(f"there is no run in {folder}", param_hint="FOLDER")
+    with seals.known(keys_file, folder) as keys:
+        found = verify.verify_chain(folder, keys.ring, allow_unsigned=allow_unsigned, since=since)
     if not found:
         raise click.BadParameter(f"there is no run in {folder}", param_hint="FOLDER")
     click.echo(found[-1].head)

@@ -13,8 +13,6 @@ from auditor.cli import completing
 from auditor.cli.exit_codes import REFUTED, SUPPORTED, UNPROVEN
 
 if TYPE_CHECKING:
-    from auditor.contents import Contents
-    from auditor.keys import KeyRing
     from auditor.results import Head
 
 FAIL_ON = ("unproven", "refuted", "never")
@@ -114,29 +112,6 @@ keys = click.option(
 allow_unsigned = click.option(
     "--allow-unsigned", is_flag=True, help="Take runs that were made without a key: anybody could have changed them."
 )
-
-
-def found_keys(given: Path | None, place: Path) -> tuple[KeyRing | None, Path | None]:
-    """Return the keys that count, and the file they are in: the one named, the one here, or the one beside `place`."""
-    from auditor import keys
-
-    if given is not None:
-        return keys.load(given), given
-    for path in (Path(keys.PUBLIC), place.parent / keys.PUBLIC, place / keys.PUBLIC):
-        if path.is_file():
-            return keys.load(path), path
-    return None, None
-
-
-def keys_of(given: Path | None, place: Path, files: Contents) -> tuple[KeyRing | None, str]:
-    """Return the keys that count for a package or a run, and where they are; its own where there are no others."""
-    ring, path = found_keys(given, place)
-    if ring is not None:
-        return ring, str(path)
-    from auditor.packaging.statement import KEYS, own_keys
-
-    own = own_keys(files)
-    return own, f"{place}: {KEYS}" if own is not None else ""
 
 
 def empty_folder(what: str) -> Callable[..., Any]:

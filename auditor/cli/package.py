@@ -43,22 +43,26 @@ def command(
     The runs are verified first, and not touched. The same runs, keys and version make the same file, byte for byte.
     """
     from auditor import plugins
+    from auditor.cli import seals
     from auditor.packaging.build import build
 
+    for run in runs:
+        seals.refuse_no_run(run)
     if output.is_dir():
         raise click.BadParameter(f"{output} is a folder; name a file such as evidence.zip", param_hint="--output")
-    ring, file = options.found_keys(keys_file, runs[0])
     signing = _signing_key(key)
-    options.make_folder(output.parent)
-    built = build(runs, output, ring, signing, plugins.sources(), allow_unsigned=allow_unsigned)
+    with seals.known(keys_file, runs[0]) as keys:
+        options.make_folder(output.parent)
+        built = build(runs, output, keys.ring, signing, plugins.sources(), allow_unsigned=allow_unsigned)
     click.echo(f"{output}: {built.files:,} files, {output.stat().st_size:,} bytes")
-    for run in built.runs:
-        click.echo(f"{run.run}: number {run.scope.sequence}, {'signed' if run.key else 'UNSIGNED'}")
+    for one in built.runs:
+        signed = f"signed by key {one.key.id}" if one.key else "UNSIGNED"
+        click.echo(f"{one.run}: number {one.scope.sequence}, {signed}")
     click.echo(
         f"signed by key {signing.id}" if signing else "UNSIGNED: anybody could change its pages (sign it: --key)"
     )
-    if file is not None:
-        click.echo(f"keys: {file}")
+    if keys.file:
+        click.echo("".join(keys.source) or f"keys: {keys.file}")
     click.echo(f"sha256: {built.sha256}")
     return 0
 

@@ -28,15 +28,18 @@ def command(
     RUN is verified first (see `auditor verify`).
     """
     from auditor import plugins, verify
-    from auditor.cli import screen
+    from auditor.cli import screen, seals
+    from auditor.cli.complaint import complain
     from auditor.contents import Directory
     from auditor.engine import Plugins, open_run, render
 
     found = Plugins(plugins.checks(), plugins.sources(), plugins.reports())
     chosen = options.chosen_formats(formats, list(found.reports))
-    ring, _ = options.found_keys(keys_file, run)
+    seals.refuse_no_run(run)
     options.refuse_folder(output, run)
-    verify.verify_run(Directory(run), ring, allow_unsigned=allow_unsigned)
+    with seals.known(keys_file, run) as keys:
+        verified = verify.verify_run(Directory(run), keys.ring, allow_unsigned=allow_unsigned)
     render(open_run(run, found.sources), options.make_folder(output), found, chosen)
+    complain(seals.in_words(verified), *keys.source)
     screen.show_files(screen.console(color=False), [output / found.reports[name].filename for name in chosen])
     return 0

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from auditor.cli import options
+from auditor.cli import Terminated, options
 from auditor.cli.exit_codes import INTERRUPTED, TERMINATED, VERDICTS, epilog
 
 if TYPE_CHECKING:
@@ -100,6 +100,9 @@ def audit(
         )
         try:
             run, head = audit.run(pool)
+        except (KeyboardInterrupt, Terminated) as error:
+            error.add_note("the segments closed so far stay")
+            raise
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
     if not show:

@@ -55,15 +55,22 @@ def command(
     in the order of the SHA-256 of seed, newline and id (in UTF-8), and the first N are taken; of fewer, all. Anybody
     can do that again: ids are in population.csv, and VERIFY.md shows how with sha256sum.
     """
+    from auditor.cli import seals
+    from auditor.cli.complaint import complain
     from auditor.packaging.opening import chosen, opened, verified_runs
     from auditor.packaging.sample import draw
+    from auditor.packaging.statement import is_package
 
     if not path.exists():
         raise click.BadParameter(f"{path} does not exist", param_hint="PATH")
     with opened(path) as files:
-        ring, _ = options.keys_of(keys_file, path, files)
-        runs = verified_runs(files, ring, allow_unsigned=allow_unsigned)
-        drawn = draw(chosen(runs, run), test, size, seed)
+        if path.is_dir() and not is_package(files):
+            seals.refuse_no_run(path, "PATH")
+        with seals.known(keys_file, path, files) as keys:
+            runs = verified_runs(files, keys.ring, allow_unsigned=allow_unsigned)
+        drawn_from = chosen(runs, run)
+        drawn = draw(drawn_from, test, size, seed)
+    complain(seals.in_words(drawn_from.verified), *keys.source)
     {"text": _show, "csv": _write_csv, "json": _write_json}[form](drawn)
     return UNPROVEN if drawn.incomplete else SUPPORTED
 

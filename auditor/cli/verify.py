@@ -25,7 +25,7 @@ HEAD = re.compile(r"[1-9][0-9]*:[0-9a-f]{64}")
 @click.argument("path", type=options.AnyPath, shell_complete=completing.runs)
 @options.keys
 @options.allow_unsigned
-@click.option("--since", type=click.IntRange(1), default=1, metavar="N", help="Runs before number N were moved away.")
+@click.option("--since", type=click.IntRange(1), metavar="N", help="Runs before number N were moved away.")
 @click.option(
     "--require-timestamp", is_flag=True, help="Refuse runs that no time-stamp authority of the key file says when of."
 )
@@ -34,15 +34,16 @@ def command(
     path: Path,
     keys_file: Path | None,
     allow_unsigned: bool,  # noqa: FBT001 - click passes flags so
-    since: int,
+    since: int | None,
     require_timestamp: bool,  # noqa: FBT001 - as above
     head: str | None,
 ) -> int:
-    """Verify a run, a folder of runs and that none was taken out of their chain, or a package.
+    """Verify a run, a folder of runs with their chain, or a package.
 
     Every byte is compared with what was sealed, and the seal with the public keys. What does not verify is told with
-    file, line and reason.
+    file, line and reason. A run that was taken out of a chain is missed by the next one; at the end only by --head.
     """
+    from auditor.cli import seals
     from auditor.packaging.opening import IS_A_RUN, opened
     from auditor.packaging.statement import is_package
     from auditor.verify import require_timestamps
@@ -51,39 +52,44 @@ def command(
         raise click.BadParameter("is no chain head, as auditor keys head prints it", param_hint="--head")
     if not path.exists():
         raise click.BadParameter(f"{path} does not exist; {IS_A_RUN}", param_hint="PATH")
-    with opened(path) as files:
-        ring, file = options.keys_of(keys_file, path, files)
+    with opened(path) as files, seals.known(keys_file, path, files) as keys:
         packed = path.is_file() or is_package(files)
+        chained = not packed and not seals.is_run(path)
+        if since is not None and not chained:
+            raise click.BadParameter(f"is for a folder of runs, which {path} is not", param_hint="--since")
         if packed:
-            found = _package(files, ring, head or "", allow_unsigned=allow_unsigned)
+            found = _package(files, keys.ring, head or "", allow_unsigned=allow_unsigned)
+        elif chained:
+            found = _chain(path, keys.ring, head or "", since or 1, allow_unsigned=allow_unsigned)
         else:
-            found = _runs(path, ring, head or "", since, allow_unsigned=allow_unsigned)
-    if require_timestamp:
-        require_timestamps(found)
+            found = _run(files, keys.ring, head or "", allow_unsigned=allow_unsigned)
+        if require_timestamp:
+            require_timestamps(found)
     for one in found:
-        click.echo(_in_words(one))
-    if len(found) > 1 and not packed:
-        click.echo(f"the chain is whole, from number {found[0].scope.sequence} to {found[-1].scope.sequence}")
-    if file and keys_file is None:
-        click.echo(f"keys: {file}; compare their fingerprints with those that the company gave you")
+        click.echo(seals.in_words(one))
+    if chained:
+        untold = "" if head else "; only --head tells if later runs are gone"
+        whole = f"from number {found[0].scope.sequence} to {found[-1].scope.sequence}"
+        click.echo(f"the chain is whole, {whole}{untold}")
+    for line in keys.source:
+        click.echo(line)
     return 0
 
 
-def _runs(path: Path, ring: KeyRing | None, head: str, since: int, *, allow_unsigned: bool) -> Sequence[Verified]:
+def _run(files: Contents, ring: KeyRing | None, head: str, *, allow_unsigned: bool) -> Sequence[Verified]:
     from auditor import verify
-    from auditor.contents import Directory
     from auditor.model import EvidenceError
-    from auditor.packaging.opening import IS_A_RUN
-    from auditor.seal import EVIDENCE as STATEMENT
-    from auditor.seal import MANIFEST
 
-    if (path / STATEMENT).exists() or (path / MANIFEST).exists():
-        run = verify.verify_run(Directory(path), ring, allow_unsigned=allow_unsigned)
-        if head not in ("", run.head):
-            raise EvidenceError(
-                f"the chain head {head} is of another run, or this one was changed: its own is {run.head}"
-            )
-        return [run]
+    run = verify.verify_run(files, ring, allow_unsigned=allow_unsigned)
+    if head not in ("", run.head):
+        raise EvidenceError(f"the chain head {head} is of another run, or this one was changed: its own is {run.head}")
+    return [run]
+
+
+def _chain(path: Path, ring: KeyRing | None, head: str, since: int, *, allow_unsigned: bool) -> Sequence[Verified]:
+    from auditor import verify
+    from auditor.packaging.opening import IS_A_RUN
+
     found = verify.verify_chain(path, ring, allow_unsigned=allow_unsigned, since=since, head=head)
     if not found:
         raise click.BadParameter(f"there is no run in {path}; {IS_A_RUN}", param_hint="PATH")
@@ -105,9 +111,3 @@ def _package(files: Contents, ring: KeyRing | None, head: str, *, allow_unsigned
     if len(numbers) > 1 and not package.left_out:
         click.echo(f"the chain is whole, from number {numbers[0]} to {numbers[-1]}")
     return package.runs
-
-
-def _in_words(one: Verified) -> str:
-    signed = f"signed by key {one.key.id}" if one.key else "UNSIGNED: anybody could have made or changed it"
-    stamped = f", {one.dated}" if one.finished.timestamp else ""
-    return f"{one.run}: verifies, number {one.scope.sequence}, {signed}{stamped}"
