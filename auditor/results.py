@@ -194,12 +194,28 @@ class ClaimResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ScopeItem(msgspec.Struct, frozen=True, kw_only=True):
-    """One task that was declared, and whether it was reached."""
+    """One task that was declared, whether it was reached (`error` says why not), and read to its end.
+
+    `incomplete` says why what was reached was not read to its end; "" where it was, and where it was not reached.
+    """
 
     target: str
     task: str
     reached: bool
     error: str = ""
+    incomplete: str = ""
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it was reached, and read to its end."""
+        return self.reached and not self.incomplete
+
+    @property
+    def state(self) -> str:
+        """How far it was reached, in words."""
+        if not self.reached:
+            return "not reached"
+        return "not read to its end" if self.incomplete else "reached and read to its end"
 
 
 class Tool(msgspec.Struct, frozen=True):
