@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from auditor.checking import Check
-from auditor.judge import MOST_AGREEING, Tally
+from auditor.judge import MOST_AGREEING, MOST_UNCOUNTED, Tally
 from auditor.model import ClaimVerdict, Outcome, weakest
 from auditor.plan import Plan, PlannedTest
 from auditor.policy import Claim, Pack, Policy, Test, criteria_of
@@ -89,8 +89,11 @@ def _test(test: Test, planned: PlannedTest, tally: Tally, check: Check) -> TestR
         counts=counts,
         reasons=(*reasons, *(one.reason for one in examples)),
         examples=examples,
-        reconciled=tuple(sorted(tally.reconciled, key=lambda row: row.agrees)),
+        reconciled=tuple(sorted(tally.reconciled, key=lambda row: (not row.differs, not row.agrees))),
         reconciled_more=max(tally.agreeing - MOST_AGREEING, 0),
+        uncounted_more=max(tally.uncounted - MOST_UNCOUNTED, 0),
+        uncounted_why=tally.uncounted_why,
+        not_held=tuple(tally.not_held),
     )
 
 

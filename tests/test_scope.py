@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -28,7 +29,7 @@ EVERYWHERE = {"id": "e", "check": "boxes-locked-everywhere"}
 REFUSED = Failure("401", "unauthorized")
 
 
-def asked(folder: Path, world: World, *tests: dict[str, object]) -> Result:
+def asked(folder: Path, world: World, *tests: dict[str, Any]) -> Result:
     return toy.audit(world, folder, claim("c", *(tests or (LOCKED,))))
 
 
@@ -76,11 +77,10 @@ def test_the_wrong_target_is_not_reached_and_nothing_more(tmp_path: Path) -> Non
 def test_a_last_line_that_does_not_say_why_is_no_good_news(tmp_path: Path) -> None:
     result = asked(tmp_path, World(BOXES))
     evidence = result.run / "evidence"
-    whole = Segment.read(evidence / "s.main.jsonl")
-    opened = whole.opened
-    whole.release()
-    where = {"task": opened.task, "shard": opened.shard, "targets": opened.targets}
-    segment = Segment.create(evidence / "s.main.jsonl", **where, tool=opened.tool, started_at=NOW)
+    targets = {"s": {"type": "shelf", "owner": "me", "only": []}}
+    segment = Segment.create(
+        evidence / "s.main.jsonl", task="s.main", shard="main", targets=targets, tool="t", started_at=NOW
+    )
     segment.close(complete=False, error="", at=NOW)
     segment.release()
     (reached,) = reach(evidence, result.audit.plan, result.audit.plugins.sources)

@@ -144,7 +144,7 @@ def test_every_question_that_a_check_declares_is_asked_in_a_world(healthy: Audit
 @BOTH
 def test_what_was_not_read_to_its_end_is_not_told_as_reached(audited: Audited) -> None:
     """A token that was refused, single sign-on, a certificate that does not verify: asked in vain is not reached."""
-    cut = {}
+    cut: dict[str, str] = {}
     for path in (audited.run / "evidence").glob("*.jsonl"):
         close = json.loads(path.read_bytes().splitlines()[-1])
         cut |= {} if close["complete"] else {path.stem: close["error"]}
