@@ -41,11 +41,15 @@ MOST_UNCOUNTED = 20
 
 @dataclass
 class Tally:
-    """What a test came to, over all shards of its targets: counts and a few examples, never the findings themselves."""
+    """What a test came to, over all shards of its targets: counts and a few examples, never the findings themselves.
+
+    `has_gaps`: whether anything says of a target that its population is not whole, or not to be relied on.
+    """
 
     counts: Counts = field(default_factory=Counts)
     population: int = 0
     tested: int = 0
+    has_gaps: bool = False
     bases: set[Basis] = field(default_factory=set)
     examples: dict[Outcome, list[str]] = field(default_factory=dict)
     seen: set[tuple[int, Outcome]] = field(default_factory=set)
@@ -139,6 +143,7 @@ class _Judge:
                 tally = self._tallies[finding.test]
                 tally.counts.add(finding.outcome)
                 tally.bases.add(finding.basis)
+                tally.has_gaps |= finding.outcome is Outcome.ERROR and finding.resource.type == "target"
                 examples = tally.examples.setdefault(finding.outcome, [])
                 if len(examples) < EXAMPLES and (words := self._example(finding)) not in examples:
                     examples.append(words)
