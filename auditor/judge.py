@@ -247,6 +247,7 @@ class _Judge:
             allowed=found.allowed,
             note=found.note,
             problem=problem,
+            compared=found.compared,
             evidence=tuple(dict.fromkeys(cites))[:MOST_CITES],
         )
 

@@ -10,7 +10,8 @@ from auditor.model import Citation
 class Reconciliation(msgspec.Struct, frozen=True, kw_only=True):
     """A population as it was listed in one shard of a target, held against the count of a second source.
 
-    `counted` is None where there is none (`note` says why) and where it could not be read (`problem` says why).
+    `counted` is None where there is none (`note` says why) and where it could not be read (`problem` says why). Where
+    the second source is another list, it is no count of its own: so many of the first are what `compared` says.
     """
 
     target: str
@@ -22,6 +23,7 @@ class Reconciliation(msgspec.Struct, frozen=True, kw_only=True):
     allowed: int = 0
     note: str = ""
     problem: str = ""
+    compared: str = ""
     evidence: tuple[Citation, ...] = ()
 
     @property
@@ -52,6 +54,9 @@ class Reconciliation(msgspec.Struct, frozen=True, kw_only=True):
         if self.counted is None:
             return f"{self.what}: {self.listed:,} listed; no second source: {self.note}"
         note = f" ({self.note})" if self.note else ""
+        if self.compared:
+            held = f"{'' if self.agrees else 'but '}held against {self.source}: {self.counted:,} {self.compared}"
+            return f"{self.what}: {self.listed:,} listed, {held}{note}"
         if self.agrees:
             return f"{self.what}: {self.listed:,} listed, {self.counted:,} counted by {self.source}{note}"
         return f"{self.what}: the list has {self.listed:,}, but {self.source} counts {self.counted:,}{note}"

@@ -305,6 +305,28 @@ def test_what_is_said_of_a_population_says_something(parts: dict[str, Any]) -> N
         Reconciled(**{"what": "boxes", "listed": 1, **parts})
 
 
+@pytest.mark.parametrize(
+    ("there", "words"),
+    [
+        (4, "boxes: 4 listed, held against the list of lids: 4 of them are in it"),
+        (3, "boxes: 4 listed, but held against the list of lids: 3 of them are in it"),
+    ],
+)
+def test_two_lists_that_are_compared_are_told_as_that(there: int, words: str) -> None:
+    row = Reconciliation(
+        target="prod",
+        shard="main",
+        what="boxes",
+        listed=4,
+        counted=there,
+        source="the list of lids",
+        compared="of them are in it",
+    )
+    assert (row.words, row.agrees) == (words, there == 4)
+    unread = msgspec.structs.replace(row, counted=None, problem="denied")
+    assert unread.words == "boxes: 4 listed, not held against the list of lids: denied"
+
+
 def a_reconciled_test(**changes: Any) -> TestResult:
     test = a_test("counted")
     method = msgspec.structs.replace(test.procedure, second_source="the census counts <boxes>", no_second_source="")
