@@ -80,6 +80,8 @@ class Reconciled(msgspec.Struct, frozen=True, kw_only=True):
     summary`) counts: a number, or where it stands (`answer.at("/Users", int)`), so that a count that cannot be read is
     an error of this population and the others go on; None where no second source is there, and `note` says why. The
     two may differ by `allowed`, and `note` then says what the difference is. `parts` are the answers that both rest on.
+    Where the second source is another list, which counts nothing, `compared` says what the `counted` members of the
+    first are by it (`of them are in it`), and they should be all.
 
     A difference beyond `allowed`, or a part that cannot be read, makes the test an error, whatever its subjects are.
     """
@@ -90,6 +92,7 @@ class Reconciled(msgspec.Struct, frozen=True, kw_only=True):
     source: str = ""
     allowed: int = 0
     note: str = ""
+    compared: str = ""
     parts: tuple[Answer | Listing, ...] = ()
 
     def __post_init__(self) -> None:

@@ -24,7 +24,7 @@ from auditor.notebook import Questions
 from auditor.plan import Plan, Task
 from auditor.policy import Policy, Test
 from auditor.questions import SourceType
-from auditor.reconciliation import Reconciliation
+from auditor.reconciliation import NotHeld, Reconciliation
 from auditor.results import Counts, Finding
 from auditor.scope import REGIONS, Reached
 
@@ -34,22 +34,31 @@ MOST_TROUBLES = 10
 MOST_SKEW = dt.timedelta(seconds=60)
 EXAMPLES = 3
 MOST_AGREEING = 20
-"""Reconciliations of a test that are reported one by one where they agree; those that do not always are."""
+"""Reconciliations of a test that are reported one by one where they agree; those that differ always are."""
+MOST_UNCOUNTED = 20
+"""The same of populations without a second source, counted apart: they take no room from those that were compared."""
 
 
 @dataclass
 class Tally:
-    """What a test came to, over all shards of its targets: counts and a few examples, never the findings themselves."""
+    """What a test came to, over all shards of its targets: counts and a few examples, never the findings themselves.
+
+    `has_gaps`: whether anything says of a target that its population is not whole, or not to be relied on.
+    """
 
     counts: Counts = field(default_factory=Counts)
     population: int = 0
     tested: int = 0
+    has_gaps: bool = False
     bases: set[Basis] = field(default_factory=set)
     examples: dict[Outcome, list[str]] = field(default_factory=dict)
     seen: set[tuple[int, Outcome]] = field(default_factory=set)
     empty_cites: dict[str, list[Citation]] = field(default_factory=dict)
     reconciled: list[Reconciliation] = field(default_factory=list)
     agreeing: int = 0
+    uncounted: int = 0
+    uncounted_why: str = ""
+    not_held: list[NotHeld] = field(default_factory=list)
 
     def is_new(self, finding: Finding) -> bool:
         """Count the finding of a subject, unless it was listed twice, as pages without a stable order do."""
@@ -62,10 +71,15 @@ class Tally:
         return True
 
     def reconcile(self, row: Reconciliation) -> None:
-        """Keep a reconciliation: those that agree only as far as there is room."""
+        """Keep a reconciliation: those that agree, and those without a second source, as far as there is room."""
         self.agreeing += row.agrees
-        if not row.agrees or self.agreeing <= MOST_AGREEING:
-            self.reconciled.append(row)
+        self.uncounted += not row.is_counted
+        if row.agrees and self.agreeing > MOST_AGREEING:
+            return
+        if not row.is_counted and self.uncounted > MOST_UNCOUNTED:
+            self.uncounted_why = self.uncounted_why or row.note
+            return
+        self.reconciled.append(row)
 
 
 def finding_id(claim: str, test: str, target: str, resource: Resource) -> str:
@@ -129,6 +143,7 @@ class _Judge:
                 tally = self._tallies[finding.test]
                 tally.counts.add(finding.outcome)
                 tally.bases.add(finding.basis)
+                tally.has_gaps |= finding.outcome is Outcome.ERROR and finding.resource.type == "target"
                 examples = tally.examples.setdefault(finding.outcome, [])
                 if len(examples) < EXAMPLES and (words := self._example(finding)) not in examples:
                     examples.append(words)
@@ -138,6 +153,7 @@ class _Judge:
         task = reached.task
         if reached.problem:
             for test in task.tests:
+                self._not_held(task, test, reached.problem)
                 yield self._of_target(task, test, reached.problem, reached.cites)
             return
         segment = Segment.read(self._evidence / f"{task.id}.jsonl")
@@ -174,6 +190,8 @@ class _Judge:
         troubles += _not_reconciled(check, rows, is_whole=not troubles)
         if troubles:
             cites = tuple(cite for one in troubles for cite in one.cites)
+            if not rows:
+                self._not_held(task, name, _together(troubles))
             yield self._of_target(task, name, _together(troubles), cites)
         read = (Citation(segment.name, lines) for source in sources for lines in source.read)
         if not tally.population:
@@ -229,8 +247,14 @@ class _Judge:
             allowed=found.allowed,
             note=found.note,
             problem=problem,
+            compared=found.compared,
             evidence=tuple(dict.fromkeys(cites))[:MOST_CITES],
         )
+
+    def _not_held(self, task: Task, name: str, why: str) -> None:
+        """Note that nothing of a task was held against the second source, where the check has one."""
+        if self._checks[self._tests[name][1].check].second_source:
+            self._tallies[name].not_held.append(NotHeld(target=task.target, shard=task.shard, why=why))
 
     def _believable(self, name: str, subject: Subject | Reconciled, skew: Unproven | None) -> None:
         """Raise where the clocks differ, or an answer is older than the test allows."""
@@ -316,7 +340,7 @@ def _not_reconciled(check: Check, rows: Sequence[Reconciliation], *, is_whole: b
     """Return what speaks against the populations of a task: a difference, or a promise of the check it did not keep."""
     if is_whole and check.second_source and not rows:
         return [Unproven(f"internal: the check held no population against its second source ({check.second_source})")]
-    return [Unproven(f"population not reconciled: {row.words}", row.evidence) for row in rows if not row.agrees]
+    return [Unproven(f"population not reconciled: {row.words}", row.evidence) for row in rows if row.differs]
 
 
 def _together(troubles: Sequence[Unproven]) -> str:

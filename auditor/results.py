@@ -10,7 +10,7 @@ import msgspec
 
 from auditor.model import JSON, Basis, Citation, ClaimVerdict, Outcome, Privacy, Resource, Severity
 from auditor.notices import DISCLAIMER, PSEUDONYMOUS
-from auditor.reconciliation import Reconciliation
+from auditor.reconciliation import NotHeld, Reconciliation
 from auditor.schemas import published
 
 SCHEMA = "auditor/report/1"
@@ -117,8 +117,10 @@ class Examples(msgspec.Struct, frozen=True, kw_only=True):
 class TestResult(msgspec.Struct, frozen=True, kw_only=True):
     """One test over all its targets. `tested` is the part of the population that came to pass or fail.
 
-    `reconciled` holds every population that does not agree with its second source, then the first of those that do;
-    `reconciled_more` is how many more of them there are.
+    `reconciled` holds every population that differs from what its second source counts, then the first of those that
+    agree, then the first of those without a second source; `reconciled_more` is how many more agree, `uncounted_more`
+    how many more have none (the first of them for the reason `uncounted_why`). `not_held` is every shard in which
+    nothing came to be held against the second source.
     """
 
     __test__ = False  # pytest: this is a noun of auditing
@@ -137,14 +139,20 @@ class TestResult(msgspec.Struct, frozen=True, kw_only=True):
     examples: tuple[Examples, ...] = ()
     reconciled: tuple[Reconciliation, ...] = ()
     reconciled_more: int = 0
+    uncounted_more: int = 0
+    uncounted_why: str = ""
+    not_held: tuple[NotHeld, ...] = ()
 
     @property
     def unreconciled(self) -> tuple[str, ...]:
         """What there is to say of the populations that `reconciled` does not show, each in one line."""
         method = self.procedure
-        lines = [f"and {self.reconciled_more:,} more that do not differ"] if self.reconciled_more else []
+        lines = [f"and {self.reconciled_more:,} more that agree"] if self.reconciled_more else []
+        if self.uncounted_more:
+            lines.append(f"and {self.uncounted_more:,} more without a second source, the first: {self.uncounted_why}")
         if method.second_source and not self.reconciled:
             lines.append(f"not held against the second source: {method.second_source}")
+        lines += [one.words for one in self.not_held]
         if method.no_second_source:
             lines.append(f"no second source: {method.no_second_source}")
         return tuple(lines)
@@ -194,12 +202,28 @@ class ClaimResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ScopeItem(msgspec.Struct, frozen=True, kw_only=True):
-    """One task that was declared, and whether it was reached."""
+    """One task that was declared, whether it was reached (`error` says why not), and read to its end.
+
+    `incomplete` says why what was reached was not read to its end; "" where it was, and where it was not reached.
+    """
 
     target: str
     task: str
     reached: bool
     error: str = ""
+    incomplete: str = ""
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it was reached, and read to its end."""
+        return self.reached and not self.incomplete
+
+    @property
+    def state(self) -> str:
+        """How far it was reached, in words."""
+        if not self.reached:
+            return "not reached"
+        return "not read to its end" if self.incomplete else "reached and read to its end"
 
 
 class Tool(msgspec.Struct, frozen=True):

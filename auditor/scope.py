@@ -24,13 +24,15 @@ REGIONS = "regions"
 class Reached(msgspec.Struct, frozen=True):
     """A task, and why nothing can be judged from it ("" where it can).
 
-    `segment` is the task whose segment says so, where this one has none: its findings stand there.
+    `incomplete` is why it was not read to its end, as its segment says of itself. `segment` is the task whose segment
+    says so, where this one has none: its findings stand there.
     """
 
     task: Task
     problem: str = ""
     cites: tuple[Citation, ...] = ()
     segment: str = ""
+    incomplete: str = ""
 
     @property
     def findings(self) -> str:
@@ -40,7 +42,13 @@ class Reached(msgspec.Struct, frozen=True):
     @property
     def item(self) -> ScopeItem:
         """The line of the report's scope."""
-        return ScopeItem(target=self.task.target, task=self.task.id, reached=not self.problem, error=self.problem)
+        return ScopeItem(
+            target=self.task.target,
+            task=self.task.id,
+            reached=not self.problem,
+            error=self.problem,
+            incomplete=self.incomplete,
+        )
 
 
 def reach(evidence: Path, plan: Plan, sources: Mapping[str, SourceType]) -> list[Reached]:
@@ -84,9 +92,19 @@ def _one(evidence: Path, task: Task, kind: SourceType) -> Reached:
     try:
         questions = Questions(segment, task.target, kind)
         problem = wrong_target(questions, kind)
-        return Reached(task, problem, tuple(Citation(segment.name, lines) for lines in questions.read if problem))
+        if problem:
+            return Reached(task, problem, tuple(Citation(segment.name, lines) for lines in questions.read))
+        return Reached(task, incomplete=_unread(segment))
     finally:
         segment.release()
+
+
+def _unread(segment: Segment) -> str:
+    """Return why a segment was not read to its end, by its last line; "" where it was."""
+    closed = segment.closed
+    if closed is not None and closed.complete:
+        return ""
+    return (closed.error if closed is not None else "") or "its last line does not say why"
 
 
 def _regions(evidence: Path, task: Task, kind: SourceType, account: Reached) -> Iterator[Reached]:

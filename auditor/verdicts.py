@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from auditor.checking import Check
-from auditor.judge import MOST_AGREEING, Tally
+from auditor.judge import MOST_AGREEING, MOST_UNCOUNTED, Tally
 from auditor.model import ClaimVerdict, Outcome, weakest
 from auditor.plan import Plan, PlannedTest
 from auditor.policy import Claim, Pack, Policy, Test, criteria_of
@@ -47,6 +47,19 @@ def verdict_of_claim(tests: Sequence[TestResult], not_tested: Sequence[str]) -> 
     return ClaimVerdict.SUPPORTED
 
 
+def extent(planned: PlannedTest, tally: Tally) -> str:
+    """Return how much of its population a test looked at, in words: never a sample, and not always all of it."""
+    if not planned.targets:
+        return f"nothing was looked at: {planned.excluded}"
+    if tally.population:
+        parts = ["every member, not a sample", f"{tally.tested:,} of {tally.population:,} could be judged"]
+    else:
+        parts = ["no member was found in scope, so none was judged"]
+    if tally.has_gaps:
+        parts.append("the population is not known to be complete")
+    return "; ".join([*parts, *filter(None, [planned.excluded])])
+
+
 def claims(
     policy: Policy, plan: Plan, tallies: Mapping[str, Tally], checks: Mapping[str, Check]
 ) -> tuple[ClaimResult, ...]:
@@ -78,7 +91,7 @@ def _test(test: Test, planned: PlannedTest, tally: Tally, check: Check) -> TestR
         targets=planned.targets,
         procedure=Procedure(
             population_source=check.population,
-            extent="every member of the population (100 %), not a sample",
+            extent=extent(planned, tally),
             proves=check.proves,
             cannot_prove=check.cannot_prove,
             second_source=check.second_source,
@@ -89,8 +102,11 @@ def _test(test: Test, planned: PlannedTest, tally: Tally, check: Check) -> TestR
         counts=counts,
         reasons=(*reasons, *(one.reason for one in examples)),
         examples=examples,
-        reconciled=tuple(sorted(tally.reconciled, key=lambda row: row.agrees)),
+        reconciled=tuple(sorted(tally.reconciled, key=lambda row: (not row.differs, not row.agrees))),
         reconciled_more=max(tally.agreeing - MOST_AGREEING, 0),
+        uncounted_more=max(tally.uncounted - MOST_UNCOUNTED, 0),
+        uncounted_why=tally.uncounted_why,
+        not_held=tuple(tally.not_held),
     )
 
 

@@ -80,7 +80,7 @@ def run(names: Sequence[str] = NAMES) -> Stored:
         )
         for number, name in enumerate(names)
     ]
-    scope = tuple(ScopeItem(target=name, task=name, reached=False, error=name) for name in names)
+    scope = tuple(ScopeItem(target=name, task=name, reached=False, error=name, incomplete=name) for name in names)
     head = a_head(*claims, organization="".join(names[:5]), scope=scope)
     fragment = {name: [name] for name in names}
     items = (EvidenceItem(f"evidence/{name}.jsonl", 1, dict.fromkeys(FACTS, name)) for name in names)

@@ -86,7 +86,7 @@ def a_test(name: str, verdict: Outcome = Outcome.PASS, **counts: int) -> TestRes
         targets=("prod",),
         procedure=Procedure(
             population_source="every volume that is listed",
-            extent="every member of the population (100 %), not a sample",
+            extent="every member, not a sample",
             proves="blocks are encrypted",
             cannot_prove=("disks of other kinds", "the time before"),
         ),

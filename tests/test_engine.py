@@ -282,6 +282,62 @@ def test_what_is_deselected_is_said_and_never_a_pass(tmp_path: Path) -> None:
     assert "deselected" in result.claim("d").reasons[0]
 
 
+NOT_WHOLE = "; the population is not known to be complete"
+
+
+@pytest.mark.parametrize(
+    ("closed", "world", "test", "extent"),
+    [
+        ((1, 0, 1), {}, {}, "every member, not a sample; 3 of 3 could be judged"),
+        ((1, 1), {"errors": {'lock{"id": "b1"}': DENIED}}, {}, "every member, not a sample; 1 of 2 could be judged"),
+        (
+            (1, 1),
+            {"pages": 2, "errors": {"boxes page 2": DENIED}},
+            {},
+            f"every member, not a sample; 1 of 1 could be judged{NOT_WHOLE}",
+        ),
+        (
+            (1,),
+            {"census": 2},
+            {"check": "boxes-counted"},
+            f"every member, not a sample; 2 of 2 could be judged{NOT_WHOLE}",
+        ),
+        ((1,), {}, {"population": {"min": 2}}, f"every member, not a sample; 1 of 1 could be judged{NOT_WHOLE}"),
+        (
+            (),
+            {},
+            {"population": {"min": 0, "reason": "sold"}},
+            "no member was found in scope, so none was judged",
+        ),
+        ((1,), {}, {"params": {"ignore": ["b0"]}}, f"no member was found in scope, so none was judged{NOT_WHOLE}"),
+        (
+            (1,),
+            {"errors": {"boxes page 1": DENIED}},
+            {},
+            f"no member was found in scope, so none was judged{NOT_WHOLE}",
+        ),
+        ((1,), {"owner": "you"}, {}, f"no member was found in scope, so none was judged{NOT_WHOLE}"),
+    ],
+)
+def test_the_extent_is_what_was_judged_of_what_was_found(
+    tmp_path: Path, closed: tuple[int, ...], world: dict[str, Any], test: dict[str, Any], extent: str
+) -> None:
+    result = audit(World(boxes(*closed), **world), tmp_path, claim("c", {**LOCKED, **test}))
+    assert result.claim().tests[0].procedure.extent == extent
+
+
+def test_the_extent_of_what_was_deselected_is_nothing(tmp_path: Path) -> None:
+    targets = [{"id": name, "type": "shelf", "owner": "me"} for name in ("s", "other")]
+    claims = claim("c", LOCKED), claim("d", {**LOCKED, "id": "t2"})
+    selection = Selection(claims=("c",), targets=("s",))
+    result = audit(World(boxes(1)), tmp_path, *claims, selection=selection, more={"targets": targets})
+    extents = {name: result.claim(name).tests[0].procedure.extent for name in ("c", "d")}
+    assert extents == {
+        "c": "every member, not a sample; 1 of 1 could be judged; deselected on the command line: other",
+        "d": "nothing was looked at: deselected on the command line",
+    }
+
+
 def test_evaluate_is_the_same_function_over_the_same_files(tmp_path: Path) -> None:
     world = World(boxes(1, 0), errors={'lock{"id": "b0"}': DENIED})
     result = audit(world, tmp_path, claim("c", LOCKED, EVERYWHERE, REPORT))

@@ -204,7 +204,7 @@ def a_hostile_package(folder: Path, names: tuple[str, ...]) -> Path:
         )
         for number, name in enumerate(names)
     ]  # fmt: skip
-    scope = tuple(ScopeItem(target=name, task=name, reached=False, error=name) for name in names)
+    scope = tuple(ScopeItem(target=name, task=name, reached=False, error=name, incomplete=name) for name in names)
     registers = Registers(cuecs=tuple({name: [name]} for name in names))
     head = a_head(*claims, organization="".join(names[:5]), scope=scope, registers=registers)
     run = large_run.write(folder, resources, head=head)

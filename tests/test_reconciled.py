@@ -13,10 +13,10 @@ import pytest
 from auditor import plugins
 from auditor.answers import Answer
 from auditor.checking import Reconciled
-from auditor.judge import MOST_AGREEING
+from auditor.judge import MOST_AGREEING, MOST_UNCOUNTED
 from auditor.model import ClaimVerdict, Outcome, Unreadable
 from auditor.questions import Failure
-from auditor.reconciliation import Reconciliation
+from auditor.reconciliation import NotHeld, Reconciliation
 from auditor.reports import markdown
 from auditor.results import Finding, TestResult
 from tests.checks.asking import paged
@@ -113,7 +113,9 @@ def test_a_list_that_stops_is_incomplete_and_nothing_is_said_of_its_count(tmp_pa
     (finding,) = on_target(result)
     assert finding.message.startswith("population incomplete: ")
     assert result.claim().tests[0].reconciled == ()
-    assert result.claim().tests[0].completeness[0] == "not held against the second source: the census counts the boxes"
+    told = result.claim().tests[0].completeness
+    assert told[0] == "not held against the second source: the census counts the boxes"
+    assert told[1].startswith("s: not held against the second source: population incomplete: boxes()")
 
 
 def test_who_is_listed_twice_counts_once(tmp_path: Path) -> None:
@@ -158,6 +160,7 @@ def test_a_check_that_promises_a_second_source_and_asks_none_is_an_error(tmp_pat
     (finding,) = on_target(result)
     assert finding.outcome is Outcome.ERROR
     assert "held no population against its second source (the census counts the boxes)" in finding.message
+    assert f"s: not held against the second source: {finding.message}" in result.claim().tests[0].completeness
 
 
 def test_every_shard_that_differs_is_in_the_report_and_of_the_others_a_few(tmp_path: Path) -> None:
@@ -167,7 +170,7 @@ def test_every_shard_that_differs_is_in_the_report_and_of_the_others_a_few(tmp_p
     (test,) = agreeing.claim().tests
     assert len(test.reconciled) == MOST_AGREEING
     assert test.reconciled_more == 60 - MOST_AGREEING
-    assert f"and {60 - MOST_AGREEING} more that do not differ" in test.completeness
+    assert f"and {60 - MOST_AGREEING} more that agree" in test.completeness
     differing = audit(World(boxes(1), census=2, regions=regions), tmp_path / "b", claim("c", everywhere))
     (test,) = differing.claim().tests
     assert [row.shard for row in test.reconciled] == regions
@@ -189,6 +192,86 @@ def test_a_difference_among_many_that_agree_is_never_lost_and_stands_first(tmp_p
     assert test.reconciled_more == 39 - MOST_AGREEING
     assert (test.reconciled[0].shard, test.reconciled[0].counted) == ("r039", 2)
     assert result.claim().verdict is ClaimVerdict.UNPROVEN
+
+
+SOME = {"id": "e", "check": "boxes-counted-in-some"}
+
+
+def test_what_was_held_against_nothing_is_counted_apart(tmp_path: Path) -> None:
+    regions = [f"r{number:03}" for number in range(30)]
+    result = audit(World(boxes(1), regions=regions), tmp_path, claim("c", SOME))
+    (test,) = result.claim().tests
+    assert {(row.is_counted, row.agrees, row.differs) for row in test.reconciled} == {(False, False, False)}
+    assert (len(test.reconciled), test.reconciled_more, test.uncounted_more) == (MOST_UNCOUNTED, 0, 10)
+    assert test.completeness[MOST_UNCOUNTED] == "and 10 more without a second source, the first: no census in r020"
+    assert "agree" not in " ".join(test.completeness)
+    assert result.claim().verdict is ClaimVerdict.SUPPORTED
+
+
+def test_what_was_held_against_nothing_pushes_out_nothing_that_was_compared(tmp_path: Path) -> None:
+    regions = [f"r{number:03}" for number in range(60)]
+    world = World(boxes(1), regions=regions)
+
+    def before(question: str) -> None:
+        if question == "census":  # 30 regions without one come first, then 29 that agree, then one that differs
+            done = len([asked for asked in world.asked if asked.endswith(":census")])
+            world.census = None if done <= 30 else 1 if done < 60 else 2
+
+    world.before = before
+    result = audit(world, tmp_path, claim("c", SOME))
+    (test,) = result.claim().tests
+    assert [row.differs for row in test.reconciled] == [True] + [False] * (MOST_AGREEING + MOST_UNCOUNTED)
+    assert [row.agrees for row in test.reconciled[1:]] == [True] * MOST_AGREEING + [False] * MOST_UNCOUNTED
+    assert [row.shard for row in test.reconciled[:3]] == ["r059", "r030", "r031"]
+    assert test.completeness[-3:] == (
+        "and 9 more that agree",
+        "and 10 more without a second source, the first: no census in r020",
+        "no second source: nobody counts the reports",
+    )
+    (finding,) = on_target(result)
+    assert finding.message == "population not reconciled: boxes: the list has 1, but the census counts 2"
+
+
+def two_shelves(folder: Path, world: World, owner: str = "me") -> Result:
+    names = ("first", "second")
+    targets = [{"id": name, "type": "shelf", "owner": owner if name == "second" else "me"} for name in names]
+    return audit(world, folder, claim("c", COUNTED), more={"targets": targets})
+
+
+def test_each_target_that_was_not_held_against_the_second_source_is_named(tmp_path: Path) -> None:
+    """What was reconciled on one says nothing of the other."""
+    world = World(boxes(1, 1), pages=2, census=2)
+
+    def before(question: str) -> None:
+        if question == "boxes" and world.asked["main:boxes"] == 2:
+            world.errors = {"boxes page 2": DENIED}
+
+    world.before = before
+    result = two_shelves(tmp_path / "stopped", world)
+    (test,) = result.claim().tests
+    (finding,) = on_target(result)
+    assert finding.target == "second"
+    assert test.completeness == (
+        "first: boxes: 2 listed, 2 counted by the census",
+        f"second: not held against the second source: {finding.message}",
+        "no second source: nobody counts the reports",
+    )
+    assert finding.message.startswith("population incomplete: boxes()")
+    whole = two_shelves(tmp_path / "whole", World(boxes(1, 1), census=2)).claim().tests[0]
+    assert (len(whole.reconciled), whole.not_held) == (2, ())
+
+
+def test_a_target_that_was_not_reached_was_not_held_against_the_second_source(tmp_path: Path) -> None:
+    (test,) = two_shelves(tmp_path, World(boxes(1), census=1), owner="you").claim().tests
+    assert [row.target for row in test.reconciled] == ["first"]
+    (line,) = [line for line in test.completeness if line.startswith("second")]
+    assert line.startswith("second: not held against the second source: wrong target: declared owner you")
+
+
+def test_where_no_check_promises_a_second_source_nothing_is_said_of_one(tmp_path: Path) -> None:
+    world = World(boxes(1), errors={"boxes page 1": DENIED})
+    (test,) = audit(world, tmp_path, claim("c", {"id": "n", "check": "boxes-locked"})).claim().tests
+    assert test.completeness == ("no second source: nobody else counts the boxes",)
 
 
 @pytest.mark.parametrize("part", [Answer.literal(status="error", reason="refused"), paged([{}], None), paged(None)])
@@ -222,6 +305,28 @@ def test_what_is_said_of_a_population_says_something(parts: dict[str, Any]) -> N
         Reconciled(**{"what": "boxes", "listed": 1, **parts})
 
 
+@pytest.mark.parametrize(
+    ("there", "words"),
+    [
+        (4, "boxes: 4 listed, held against the list of lids: 4 of them are in it"),
+        (3, "boxes: 4 listed, but held against the list of lids: 3 of them are in it"),
+    ],
+)
+def test_two_lists_that_are_compared_are_told_as_that(there: int, words: str) -> None:
+    row = Reconciliation(
+        target="prod",
+        shard="main",
+        what="boxes",
+        listed=4,
+        counted=there,
+        source="the list of lids",
+        compared="of them are in it",
+    )
+    assert (row.words, row.agrees) == (words, there == 4)
+    unread = msgspec.structs.replace(row, counted=None, problem="denied")
+    assert unread.words == "boxes: 4 listed, not held against the list of lids: denied"
+
+
 def a_reconciled_test(**changes: Any) -> TestResult:
     test = a_test("counted")
     method = msgspec.structs.replace(test.procedure, second_source="the census counts <boxes>", no_second_source="")
@@ -244,11 +349,21 @@ def test_every_format_that_shows_how_a_test_was_done_shows_both_numbers(name: st
         Reconciliation(target="prod", shard="main", what="boxes", listed=1200, counted=1300, source="the census"),
         Reconciliation(target="prod", shard="eu", what="lids", listed=4, counted=None, note="no census <here>"),
     )
-    text = written(name, msgspec.structs.replace(a_reconciled_test(), reconciled=rows, reconciled_more=3))
+    test = msgspec.structs.replace(
+        a_reconciled_test(),
+        reconciled=rows,
+        reconciled_more=3,
+        uncounted_more=4,
+        uncounted_why="no <census>",
+        not_held=(NotHeld(target="prod", shard="us", why="population incomplete: <cut>"),),
+    )
+    text = written(name, test)
     assert "prod: boxes: the list has 1,200, but the census counts 1,300" in text
     assert "prod eu: lids: 4 listed; no second source: no census <here>" in text
-    assert "and 3 more that do not differ" in text
-    assert "not held against" not in text
+    assert "and 3 more that agree" in text
+    assert "and 4 more without a second source, the first: no <census>" in text
+    assert "prod us: not held against the second source: population incomplete: <cut>" in text
+    assert "census counts <boxes>" not in text
 
 
 @FORMATS

@@ -13,15 +13,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from playwright.sync_api import Browser, Dialog, Locator, Page, expect
 
+from auditor.cli import auditor
 from auditor.model import Citation, ClaimVerdict, Outcome, Resource
 from auditor.notices import FACTS
 from auditor.reports.html import QUOTE_BYTES, QUOTED_PASSES, REPORT, SHOWN_EXCEPTIONS
 from auditor.results import Finding, Reference, Registers, ScopeItem
+from tests import large_run
 from tests.report_runs import Stored, a_claim, a_finding, a_head, a_run, a_test, an_item, several
 
 HOSTILE = '<script>alert(1)</script>"><img src=x onerror=alert(2)>'
+ALL_ORIGINS = "evidence.csv, which “auditor report RUN -f evidence -o FOLDER” writes"
 ACTING = "a\u202egnp.exe \x1b[31mred\x1b[0m nul\x00 \x9b"
 ACTING_SHOWN = "a⟨U+202E⟩gnp.exe ⟨U+001B⟩[31mred⟨U+001B⟩[0m nul⟨U+0000⟩ ⟨U+009B⟩"
 CONTRAST = """() => {
@@ -111,7 +115,12 @@ def test_claims_carry_their_words_and_everything_around_them(browser: Browser, r
         )
         for text in ("the statement of at-rest", "what at-rest means", "CC6.1 (direct)", "security@example.com"):
             expect(claims.first).to_contain_text(text)
-        for text in ("every volume that is listed", "100 %", "blocks are encrypted", "disks of other kinds"):
+        for text in (
+            "every volume that is listed",
+            "every member, not a sample",
+            "blocks are encrypted",
+            "disks of other kinds",
+        ):
             expect(claims.first.locator(".test")).to_contain_text(text)
         expect(claims.first.locator(".test > .counts")).to_have_text(
             re.compile(r"Population\s*203\s*Tested\s*200\s*Fail\s*60\s*Error\s*2\s*Manual\s*1\s*Pass\s*140")
@@ -219,7 +228,7 @@ def test_a_list_says_it_of_its_first_pages_and_its_last(browser: Browser, tmp_pa
                 "Line 1 is no answer of a system: it holds what the settings declare."
             )
         others = shown(page).first.locator(".origins > .note").first
-        expect(others).to_have_text("Where the other 5 lines come from stands in evidence.csv.")
+        expect(others).to_have_text(f"Where the other 5 lines come from stands in {ALL_ORIGINS}.")
     (whole, again) = blocks(rendered(run), "details")
     assert [origin[0] for origin in whole[1][0][4]] == [6, 7, 8, 14]
     assert whole[1][1][4] == [1, 2], "a line is told once, and then named by its place"
@@ -244,6 +253,18 @@ def test_a_deep_link_opens_its_finding(browser: Browser, report: Path, prefix: s
         expect(box.locator("summary")).to_be_in_viewport()
         expect(box.locator("summary")).to_be_focused()
         expect(box.locator(".note")).to_contain_text("Not quoted here")
+        expect(box.locator(".note")).to_contain_text(f"where it comes from, in {ALL_ORIGINS}.")
+
+
+def test_the_page_says_how_to_get_what_is_not_written_unless_asked_for(tmp_path: Path) -> None:
+    """The command as the page has it, on a run whose folder has no such file."""
+    run = large_run.write(tmp_path, large_run.volumes(3))
+    assert not (run / "evidence.csv").exists()
+    names = {"RUN": str(run), "FOLDER": str(tmp_path / "again")}
+    command = [names.get(word, word) for word in ALL_ORIGINS.partition("“auditor ")[2].partition("”")[0].split()]
+    ended = CliRunner().invoke(auditor, [*command, "--allow-unsigned"])
+    assert ended.exit_code == 0, ended.output
+    assert (tmp_path / "again" / "evidence.csv").exists()
 
 
 def test_an_exception_links_to_its_evidence(browser: Browser, report: Path) -> None:

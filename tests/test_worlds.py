@@ -142,6 +142,22 @@ def test_every_question_that_a_check_declares_is_asked_in_a_world(healthy: Audit
 
 
 @BOTH
+def test_what_was_not_read_to_its_end_is_not_told_as_reached(audited: Audited) -> None:
+    """A token that was refused, single sign-on, a certificate that does not verify: asked in vain is not reached."""
+    cut: dict[str, str] = {}
+    for path in (audited.run / "evidence").glob("*.jsonl"):
+        close = json.loads(path.read_bytes().splitlines()[-1])
+        cut |= {} if close["complete"] else {path.stem: close["error"]}
+    assert {item.task: item.incomplete for item in audited.head.run.scope if item.incomplete} == cut
+    assert not [item for item in audited.head.run.scope if item.task in cut and item.is_whole]
+    if audited.world.name == "broken":
+        assert "401: unauthorized" in cut["hosting-staging.main"]
+        assert {"code-enterprise.main", "crm-db.main", "reports-db.main"} < cut.keys()
+    else:
+        assert not cut
+
+
+@BOTH
 def test_report_json_follows_its_published_schema(audited: Audited) -> None:
     document = json.loads((audited.run / "report.json").read_bytes())
     published = json.loads((ROOT / "auditor/reports/report.schema.json").read_bytes())

@@ -200,6 +200,20 @@ def collect_uncounted(params: Params, shelf: Source) -> Iterator[Subject | Recon
     yield Reconciled(what="boxes", listed=len(list(shelf.listing("boxes"))), counted=None, note="no census here")
 
 
+def collect_counted_in_some(params: Params, shelf: Source) -> Iterator[Subject | Reconciled]:
+    """The boxes, held against a census in the regions that have one."""
+    yield from collect_boxes(params, shelf)
+    boxes, census = shelf.listing("boxes"), shelf.ask("census")
+    has_none = census.get("", dict).get("Boxes") is None
+    yield Reconciled(
+        what="boxes",
+        listed=len(list(boxes)),
+        counted=None if has_none else census.at("/Boxes", int),
+        source="the census",
+        note=f"no census in {shelf.shard}" if has_none else "",
+    )
+
+
 def evaluate_box(subject: Subject, params: Params) -> Verdict:
     if params.crash == "evaluate":
         raise RuntimeError("the check has a mistake")
@@ -254,6 +268,7 @@ CHECKS = {
         counted("boxes-counted", "target", collect_counted),
         counted("boxes-counted-everywhere", "region", collect_counted),
         counted("boxes-uncounted-everywhere", "region", collect_uncounted),
+        counted("boxes-counted-in-some", "region", collect_counted_in_some),
         counted("boxes-never-counted", "target", collect_boxes),
     )
 }

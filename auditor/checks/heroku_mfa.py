@@ -73,10 +73,11 @@ def _with_invitations(members: Listing, invitations: Listing) -> Reconciled:
     inside = _insiders(members)
     invited = {email.casefold() for one in invitations if (email := one.find("/user/email", str))}
     return Reconciled(
-        what=f"{TEAM} and people invited to it",
-        listed=len(inside) + len(invited),
-        counted=len(inside | invited),
-        source="a comparison of their addresses",
+        what=TEAM,
+        listed=len(inside),
+        counted=len(inside - invited),
+        source="the pending invitations to it",
+        compared="of them are in no invitation that names an address",
         parts=(members, invitations),
     )
 
@@ -89,8 +90,14 @@ def _with_enterprise_account(team: Answer, members: Listing, declared: str, abov
         note = f"the team does not belong to the enterprise account {declared}, as Heroku says"
         return Reconciled(what=TEAM, listed=len(inside), counted=None, note=note)
     there = {one.get("/user/email", str).casefold() for one in above}
-    source = "the enterprise account's list of members"
-    return Reconciled(what=TEAM, listed=len(inside), counted=len(inside & there), source=source, parts=(members, above))
+    return Reconciled(
+        what=TEAM,
+        listed=len(inside),
+        counted=len(inside & there),
+        source="the enterprise account's list of members",
+        compared="of them are in it",
+        parts=(members, above),
+    )
 
 
 def _memberships(listing: Listing, kind: str, email: str) -> Iterator[Subject]:

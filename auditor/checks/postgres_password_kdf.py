@@ -122,6 +122,7 @@ def collect(params: Params, database: Source) -> Iterator[Subject | Reconciled]:
         listed=listed,
         counted=answer.at("/summary/total", int),
         source="the same statement's count of all rows",
+        note="no second source: the total is of the same statement, and nothing else counts the rows",
         parts=(answer,),
     )
 
@@ -209,4 +210,5 @@ CHECK = Check(
         "that the application checks passwords against this table",
     ),
     second_source="the same statement counts all rows of the table, and the groups add up to that",
+    no_second_source="groups and total are of one statement, and nothing else counts the rows",
 )

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 import string
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import IO
 
 from auditor.model import Outcome
@@ -88,15 +88,10 @@ def render(run: RunView, out: IO[bytes]) -> None:
         page.say("| Claim, test | Held against |")
         page.say("|---|---|")
         _say_left_out(page, page.rows(populations), "test")
-    unreached = [item for item in head.run.scope if not item.reached]
-    if unreached:
-        page.say()
-        page.say(f"### Not reached: {counted(len(unreached), 'task')} of {len(head.run.scope):,}")
-        page.say()
-        page.say("| Task | Why |")
-        page.say("|---|---|")
-        rows = (f"| {name(item.task)} | {safe(item.error, MOST_TEXT)} |" for item in unreached)
-        _say_left_out(page, page.rows(rows), "task")
+    scope = head.run.scope
+    _say_scope(page, "Not reached", [(item.task, item.error) for item in scope if not item.reached], len(scope))
+    unread = [(item.task, item.incomplete) for item in scope if item.incomplete]
+    _say_scope(page, "Not read to the end", unread, len(scope))
     for line in _foot(head):
         page.say()
         page.say(line)
@@ -113,6 +108,17 @@ def _say_exceptions(page: _Page, run: RunView, outcome: Outcome, title: str) -> 
     page.say("|---|---|---|---|---|")
     rows = (_finding(finding) for finding in run.findings() if finding.outcome is outcome)
     _say_left_out(page, page.rows(rows), "finding")
+
+
+def _say_scope(page: _Page, title: str, tasks: Sequence[tuple[str, str]], declared: int) -> None:
+    if not tasks:
+        return
+    page.say()
+    page.say(f"### {title}: {counted(len(tasks), 'task')} of {declared:,}")
+    page.say()
+    page.say("| Task | Why |")
+    page.say("|---|---|")
+    _say_left_out(page, page.rows(f"| {name(task)} | {safe(why, MOST_TEXT)} |" for task, why in tasks), "task")
 
 
 def _say_left_out(page: _Page, count: int, noun: str) -> None:

@@ -69,6 +69,15 @@ def test_where_the_counts_are_equal_nobody_is_listed() -> None:
     assert question("iam.list_users") not in aws.asked
 
 
+def test_equal_counts_of_other_users_are_not_noticed_and_the_check_says_so() -> None:
+    """The report has ada and bao; there are ada and eve, whom it left out, for bao was deleted since: two users."""
+    aws = account_of(counting(2), listed("ada"), listed("eve"))
+    assert agrees(held(aws))
+    assert question("iam.list_users") not in aws.asked, "the fewest calls, at this price"
+    (limit,) = [words for words in CHECK.cannot_prove if "cancel each other out" in words]
+    assert limit.startswith("which users the account summary counts: where the numbers are equal")
+
+
 @pytest.mark.parametrize(
     ("count", "users", "note"),
     [

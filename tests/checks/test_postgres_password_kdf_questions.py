@@ -99,6 +99,13 @@ def test_the_groups_are_held_against_the_total_of_the_same_statement() -> None:
     assert counts(summary()) == (0, 0)
 
 
+def test_a_total_of_the_same_statement_is_not_told_as_a_second_source() -> None:
+    (one,) = reconciled_by(CHECK, given(), InMemory({TABLE: Answer.literal(summary(pbkdf2()))}))
+    assert one.source == "the same statement's count of all rows"
+    assert one.note == "no second source: the total is of the same statement, and nothing else counts the rows"
+    assert "nothing else counts the rows" in CHECK.no_second_source
+
+
 @pytest.mark.parametrize(
     ("body", "expected"),
     [

@@ -9,6 +9,7 @@
 "use strict";
 (() => {
   const PAGE = 50;
+  const ALL_ORIGINS = "evidence.csv, which “auditor report RUN -f evidence -o FOLDER” writes";
   const [CLAIM, TEST, CHECK, TARGET, SEVERITY, BASIS, TYPE, REGION] = [0, 1, 2, 3, 4, 5, 6, 7];
   const FIELDS = { claim: CLAIM, test: TEST, check: CHECK, target: TARGET, severity: SEVERITY };
   const SEVERITIES = ["critical", "high", "medium", "low", "info"];
@@ -169,13 +170,13 @@
     const note = copy.querySelector(".note");
     if (quote) pre.firstChild.textContent = prose(quote);
     else pre.remove();
-    if (quote === undefined) note.textContent = "Not quoted here: of each test only the first passes are. It stands at the place named; where it comes from, in evidence.csv.";
+    if (quote === undefined) note.textContent = `Not quoted here: of each test only the first passes are. It stands at the place named; where it comes from, in ${ALL_ORIGINS}.`;
     else if (quote === null) note.textContent = "Nothing to quote: the value is null, not there, or too large. Look at the place named.";
     else if (whole) note.textContent = `Cut: the value is ${number(whole)} bytes long. The whole of it stands at the place named.`;
     else note.remove();
     if (origins) copy.querySelector(".origins").append(...origins.map((one) => from(one, first !== last)));
     const others = origins ? last - first + 1 - origins.length : 0;
-    if (others > 0) copy.querySelector(".origins").append(aside(`Where the other ${number(others)} lines come from stands in evidence.csv.`));
+    if (others > 0) copy.querySelector(".origins").append(aside(`Where the other ${number(others)} lines come from stands in ${ALL_ORIGINS}.`));
     const place = `${file}:${first === last ? first : `${first}-${last}`}${pointer && ` ${pointer}`}`;
     const button = copy.querySelector(".copy");
     button.setAttribute("aria-label", `Copy ${visible(place)}`);
