@@ -24,6 +24,7 @@ from tests import hostile, large_run
 from tests.report_runs import a_claim, a_head, a_test
 from tests.test_hostile_reports import structure_of_markdown
 from tests.test_package import links_of, refuse_dead_links, unpack
+from tests.test_package_listing import expect_the_frozen_listing, figures, run_of
 from tests.test_report_html import ACTING, ACTING_SHOWN, CONTRAST
 from tests.test_report_html import HOSTILE as MARKUP
 from tests.world_runs import audited
@@ -140,6 +141,15 @@ def test_every_link_of_the_demo_leads_somewhere_and_every_member_to_an_answer(de
         cited = [href for href in links_of(path).hrefs if "/answers/" in href]
         assert cited, path
         assert "cites no evidence" not in path.read_text(), path
+
+
+def test_the_sample_of_every_test_of_the_demo_can_be_drawn_by_hand(demo: Path) -> None:
+    run = run_of(demo)
+    assert len(run.tests) > 10
+    for test in run.tests:
+        expect_the_frozen_listing(demo, run, test)
+    found = figures(demo / "tests" / run.id / "access-github-mfa" / "population-1.html")
+    assert (found["Members listed"], found["Gaps in the population"]) == (14, 2)
 
 
 def test_the_exact_line_stands_on_the_page(demo: Path) -> None:

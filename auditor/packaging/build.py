@@ -21,6 +21,7 @@ from auditor.model import Problem, UsageError
 from auditor.notices import SEAL_LIMITS
 from auditor.packaging import answers, archive, listing, request_list, sbom, texts
 from auditor.packaging.answers import Places
+from auditor.packaging.population import total
 from auditor.packaging.run import RunFiles
 from auditor.packaging.site import Site
 from auditor.packaging.statement import (
@@ -154,6 +155,7 @@ def _write_pages(
             view.head.run,
             head=view.head,
             listed=view.listed,
+            total=total(one.figures for one in view.listed.values()),
             runs=views,
             tasks=tasks,
             limits=SEAL_LIMITS,

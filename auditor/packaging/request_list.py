@@ -68,8 +68,8 @@ def _of_criterion(view: View, criterion: str) -> Iterator[Row]:
 def _of_claim(view: View, claim: ClaimResult, of: Sequence[str]) -> Iterator[Row]:
     for test in claim.tests:
         listed = view.listed[test.id]
-        population = f"Population ({counted(listed.size, 'member')}): {test.procedure.population_source}"
-        exceptions = f"Exceptions noted ({listed.exceptions:,})"
+        population = f"Population ({counted(listed.figures.listed, 'member')}): {test.procedure.population_source}"
+        exceptions = f"Exceptions noted ({listed.figures.exceptions:,})"
         for request, file in (
             ("Procedure, results and cited answers, member by member", "population-1.html"),
             (population, "population.csv"),
