@@ -58,6 +58,8 @@ def command(
     from auditor.packaging.opening import chosen, opened, verified_runs
     from auditor.packaging.sample import draw
 
+    if not seed:
+        raise click.BadParameter("an empty seed is nobody's; choose one yourself", param_hint="--seed")
     if not path.exists():
         raise click.BadParameter(f"{path} does not exist", param_hint="PATH")
     with opened(path) as files:
