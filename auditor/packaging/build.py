@@ -1,7 +1,7 @@
 """Makes a package: verifies its runs, writes the pages about them, seals all, and puts it into one archive.
 
-Everything in a package follows from its runs, the keys, the signing key and this version: no clock is read, and nothing
-is left to chance, so the same make the same bytes.
+Everything in a package follows from its runs, the keys, the signing key, and this version with what it rests on: no
+clock is read, and nothing is left to chance, so the same make the same bytes.
 """
 
 from __future__ import annotations
