@@ -61,11 +61,20 @@ def by_hand(folder: Path, table: str) -> list[str]:
     return [line.partition("  ")[2] for line in done.stdout.splitlines()]
 
 
+def digest_by_hand(folder: Path, table: str) -> str:
+    """The digest of a listing by the command that VERIFY.md prints."""
+    (command,) = re.findall(r"^`(tr .* sha256sum)`$", (folder / "VERIFY.md").read_text(), re.MULTILINE)
+    script, times = re.subn(r"tests/\S+/population\.csv", table, command)
+    assert times == 1
+    return sh(folder, script).stdout.partition("  ")[0]
+
+
 def expect_the_frozen_listing(folder: Path, run: RunFiles, test: str) -> None:
     """What a package says of a population is what was listed, in every place in which it says something of it."""
     sample = draw(run, test, SIZE, SEED)
     pages = folder / "tests" / run.id / test
-    assert by_hand(folder, f"tests/{run.id}/{test}/population.csv") == [one.id for one in sample.drawn]
+    name = f"tests/{run.id}/{test}/population.csv"
+    assert by_hand(folder, name) == [one.id for one in sample.drawn]
 
     table = rows((pages / "population.csv").read_bytes())
     ids = {row["id"] for row in table}
@@ -73,13 +82,14 @@ def expect_the_frozen_listing(folder: Path, run: RunFiles, test: str) -> None:
     shown = BeautifulSoup((pages / "population-1.html").read_text(), "html.parser")
     assert [one.get_text() for one in shown.select("code") if re.fullmatch("[0-9a-f]{64}", one.get_text())] == [digest]
     assert (sample.population.sha256, sample.population.size) == (digest, len(ids))
+    assert digest_by_hand(folder, name) == digest
     assert {int(row["number"]) for row in table} == set(range(1, len(ids) + 1))
     assert len({(row["number"], row["id"]) for row in table}) == len(ids)
 
     asked = {row["file"]: row["request"] for row in rows((folder / "index.csv").read_bytes()) if row["test"] == test}
     exceptions = rows((pages / "exceptions.csv").read_bytes())
     members = "1 member" if len(ids) == 1 else f"{len(ids):,} members"
-    assert asked[f"tests/{run.id}/{test}/population.csv"].startswith(f"Population ({members}): ")
+    assert asked[name].startswith(f"Population ({members}): ")
     assert asked[f"tests/{run.id}/{test}/exceptions.csv"] == f"Exceptions noted ({len(exceptions):,})"
 
     found = figures(pages / "population-1.html")

@@ -12,11 +12,13 @@ from pathlib import Path
 import pytest
 
 from auditor import envelope
-from auditor.packaging.sample import digest_of
+from auditor.contents import Directory
+from auditor.packaging.opening import chosen, verified_runs
+from auditor.packaging.sample import draw
 from auditor.packaging.statement import STATEMENT
 from tests.cli_process import environment
 from tests.sealing import seal_anew
-from tests.test_package import Packed, once, packed, rows
+from tests.test_package import Packed, once, packed
 
 __all__ = ["once", "packed"]  # fixtures
 
@@ -113,10 +115,10 @@ def _base64(data: bytes) -> bytes:
 
 def test_the_sample_can_be_drawn_with_coreutils(packed: Packed) -> None:
     script = blocks(packed.folder, "sh")[-1]
-    run = packed.sealed.runs[-1].name
-    ids = {row["id"] for row in rows((packed.folder / f"tests/{run}/t/population.csv").read_bytes())}
-    wanted = sorted((digest_of("2026-Q4", one), one) for one in ids)
+    runs = verified_runs(Directory(packed.folder), packed.ring, allow_unsigned=False)
+    wanted = draw(chosen(runs, ""), "t", 25, "2026-Q4").drawn
+    assert len(wanted) == 3
     done = sh(packed.folder, script)
-    assert done.stdout == "".join(f"{digest}  {one}\n" for digest, one in wanted)
+    assert done.stdout == "".join(f"{one.digest}  {one.id}\n" for one in wanted)
     shutil.rmtree(packed.folder / "tests")
     assert sh(packed.folder, script).stdout == ""
