@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from auditor import __version__, seal
 from auditor.evidence import FOLDER
 from auditor.packaging.site import Site
-from auditor.packaging.view import View, criteria_of
+from auditor.packaging.view import View, answers_of, criteria_of
 from auditor.results import ClaimResult
 from auditor.wording import counted
 
@@ -54,6 +54,9 @@ def _of_run(view: View) -> Iterator[Row]:
     folder = f"runs/{view.run.id}"
     yield _row(view, "Seal of the run: digests of all its files", f"{folder}/{seal.MANIFEST}")
     yield _row(view, "Plan: systems, scope and tests as they were reached", f"{folder}/plan.json")
+    yield _row(
+        view, "Information produced by the entity: every answer, and where it comes from", answers_of(view.run.id)
+    )
     for name in view.run.files.names():
         if name.startswith("policy/"):
             yield _row(view, "Policy: claims, tests and parameters as they were in force", f"{folder}/{name}")
