@@ -163,6 +163,7 @@ def test_the_auditor_draws_a_sample(office: Path, company: tuple[Path, Sealed]) 
     [
         (["evidence.zip", "t"], 2, "Missing option '--seed'"),
         (["evidence.zip", "tt", "--seed", "x"], 2, "has no test 'tt' (did you mean 't'?)"),
+        (["evidence.zip", "t", "--seed", ""], 2, "an empty seed is nobody's; choose one yourself"),
         (["evidence.zip", "t", "--seed", "x", "--size", "0"], 2, "0 is not in the range"),
         (["evidence.zip", "t", "--seed", "x", "--run", "y"], 2, "there is no run 'y' here"),
         (["nowhere", "t", "--seed", "x"], 2, "nowhere does not exist"),

@@ -19,11 +19,14 @@ from playwright.sync_api import Browser, Page, expect
 from auditor import keys, plugins
 from auditor.model import ClaimVerdict, Outcome, Resource
 from auditor.packaging.build import build
+from auditor.reports import evidence
 from auditor.results import Reference, Registers, ScopeItem
+from auditor.stored import StoredRun
 from tests import hostile, large_run
 from tests.report_runs import a_claim, a_head, a_test
 from tests.test_hostile_reports import structure_of_markdown
-from tests.test_package import links_of, refuse_dead_links, unpack
+from tests.test_package import links_of, refuse_dead_links, rows, unpack
+from tests.test_package_listing import expect_the_frozen_listing, figures, run_of
 from tests.test_report_html import ACTING, ACTING_SHOWN, CONTRAST
 from tests.test_report_html import HOSTILE as MARKUP
 from tests.world_runs import audited
@@ -140,6 +143,27 @@ def test_every_link_of_the_demo_leads_somewhere_and_every_member_to_an_answer(de
         cited = [href for href in links_of(path).hrefs if "/answers/" in href]
         assert cited, path
         assert "cites no evidence" not in path.read_text(), path
+
+
+def test_the_sample_of_every_test_of_the_demo_can_be_drawn_by_hand(demo: Path) -> None:
+    run = run_of(demo)
+    assert len(run.tests) > 10
+    for test in run.tests:
+        expect_the_frozen_listing(demo, run, test)
+    found = figures(demo / "tests" / run.id / "access-github-mfa" / "population-1.html")
+    assert (found["Members listed"], found["Gaps in the population"]) == (14, 2)
+
+
+def test_every_answer_and_where_it_comes_from_is_a_table(demo: Path) -> None:
+    """The same as `evidence.csv` of the run, which this run was not asked for."""
+    run = run_of(demo)
+    folder = demo / "runs" / run.id
+    assert not (folder / "evidence.csv").exists()
+    evidence.render(StoredRun(run.head, folder / "evidence", folder / "findings", SOURCES), wanted := io.BytesIO())
+    assert (demo / "answers" / f"{run.id}.csv").read_bytes() == wanted.getvalue()
+    assert wanted.getvalue().count(b"\r\n") > 200
+    requests = {row["file"]: row["request"] for row in rows((demo / "index.csv").read_bytes())}
+    assert requests[f"answers/{run.id}.csv"].startswith("Information produced by the entity: ")
 
 
 def test_the_exact_line_stands_on_the_page(demo: Path) -> None:

@@ -13,7 +13,7 @@ from cyclonedx.validation.json import JsonStrictValidator
 from hypothesis import given
 from hypothesis import strategies as st
 
-from auditor import keys, plugins, seal
+from auditor import __version__, keys, plugins, seal
 from auditor.contents import Directory
 from auditor.judge import finding_id
 from auditor.model import Citation, EvidenceError, Outcome, Resource, UsageError
@@ -26,7 +26,7 @@ from auditor.packaging.sample import draw
 from auditor.questions import Failure
 from auditor.reports.html import visible
 from tests import large_run, toy
-from tests.test_package import Packed, once
+from tests.test_package import Packed, once, rows, unpack
 from tests.test_verify import HOUR, LOCKED
 from tests.toy import World, claim
 
@@ -214,6 +214,21 @@ def test_a_bill_that_is_none_would_be_noticed() -> None:
     bill = json.loads(sbom.render())
     bill["components"][0]["type"] = "nonsense"
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(json.dumps(bill)) is not None
+
+
+def test_the_bill_is_said_to_be_that_of_the_package(once: Packed, tmp_path: Path) -> None:
+    """What produced the evidence is another question: the runs name a version of auditor, and nothing more."""
+    build([large_run.write(tmp_path, large_run.volumes(1))], path := tmp_path / "e.zip", None, None, SOURCES,
+          allow_unsigned=True)  # fmt: skip
+    old = unpack(path, tmp_path / "old")
+    for folder, made in (
+        (once.folder, f"auditor {__version__}, the version that its runs name as well"),
+        (old, f"auditor {__version__}; its runs name auditor 0.1"),
+    ):
+        said = {row["file"]: row["request"] for row in rows((folder / "index.csv").read_bytes())}
+        assert said["sbom.cdx.json"] == f"Inventory of the software that made this package (CycloneDX): {made}"
+        text = " ".join((folder / "VERIFY.md").read_text().split())
+        assert "by the same version of auditor with the dependencies of `sbom.cdx.json`, make the same package" in text
 
 
 def test_keys_of_the_package_are_those_it_was_verified_with(once: Packed, tmp_path: Path) -> None:

@@ -16,13 +16,15 @@ import pytest
 from auditor import envelope, seal
 from auditor.contents import Directory
 from auditor.packaging.build import build
-from auditor.packaging.sample import digest_of
+from auditor.packaging.opening import chosen, verified_runs
+from auditor.packaging.sample import draw
 from auditor.packaging.statement import STATEMENT, PackageStatement
 from auditor.results import PreviousRun
 from tests import large_run, toy
 from tests.cli_process import Ended, auditor, environment
 from tests.sealing import scope_of, seal_anew
-from tests.test_package import SOURCES, Packed, flaws, once, packed, rows, unpack
+from tests.test_package import SOURCES, Packed, flaws, once, packed, unpack
+from tests.test_package_guards import relisted, sign
 from tests.test_verify import LOCKED
 
 __all__ = ["once", "packed"]  # fixtures
@@ -271,32 +273,28 @@ def _base64(data: bytes) -> bytes:
 
 def test_the_sample_can_be_drawn_with_coreutils(packed: Packed) -> None:
     script = blocks(packed.folder, "sh")[-1]
-    run = packed.sealed.runs[-1].name
-    ids = {row["id"] for row in rows((packed.folder / f"tests/{run}/t/population.csv").read_bytes())}
-    wanted = sorted((digest_of("2026-Q4", one), one) for one in ids)
+    runs = verified_runs(Directory(packed.folder), packed.ring, allow_unsigned=False)
+    wanted = draw(chosen(runs, ""), "t", 25, "2026-Q4").drawn
+    assert len(wanted) == 3
     done = sh(packed.folder, script)
-    assert done.stdout == "".join(f"{digest}  {one}\n" for digest, one in wanted)
+    assert done.stdout == "".join(f"{one.digest}  {one.id}\n" for one in wanted)
     shutil.rmtree(packed.folder / "tests")
     assert sh(packed.folder, script).stdout == ""
 
 
-def test_what_the_recipe_says_it_does_not_look_at_is_told_by_the_tool(
-    packed: Packed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_the_recipe_says_it_does_not_look_at_is_told_by_the_tool(packed: Packed) -> None:
     recipe = " ".join((packed.folder / "VERIFY.md").read_text().split())
     assert "It also looks at what the commands above do not: whether each run follows the one before it" in recipe
     assert "whether a key was valid when it signed" in recipe
     ended = (msgspec.structs.replace(key, valid_until=toy.NOW) for key in packed.ring.keys)
     assert verifies(packed.folder)
     assert "was valid from" in flaws(packed.folder, msgspec.structs.replace(packed.ring, keys=tuple(ended)))
-    runs = [shutil.copytree(run, tmp_path / run.name) for run in packed.sealed.runs]
-    before = PreviousRun(runs[1].name, "0" * 64)
-    seal_anew(runs[2], packed.sealed.key, msgspec.structs.replace(scope_of(runs[2]), previous_run=before))
-    monkeypatch.setattr("auditor.packaging.build.not_following", lambda _: ())
-    build(runs, tmp_path / "other.zip", packed.ring, packed.sealed.key, SOURCES)
-    other = unpack(tmp_path / "other.zip", tmp_path / "other")
-    assert verifies(other)
-    assert "follows another" in flaws(other, packed.ring)
+    second, third = (packed.folder / "runs" / run.name for run in packed.sealed.runs[1:])
+    before = PreviousRun(second.name, "0" * 64)
+    seal_anew(third, packed.sealed.key, msgspec.structs.replace(scope_of(third), previous_run=before))
+    sign(packed, lambda said: relisted(packed, said))
+    assert verifies(packed.folder)
+    assert "follows another" in flaws(packed.folder, packed.ring)
 
 
 def tool(folder: Path, keys_file: Path) -> dict[str, Ended]:

@@ -40,7 +40,8 @@ def command(
 ) -> int:
     """Pack runs for the auditor: pages from every claim to the raw answers, by criterion, and how to verify it all.
 
-    The runs are verified first, and not touched. The same runs, keys and version make the same file, byte for byte.
+    The runs are verified first, and not touched. The same runs and keys make the same file, byte for byte, with the
+    same version of auditor and the dependencies that the package names in sbom.cdx.json.
     """
     from auditor import plugins
     from auditor.cli import seals

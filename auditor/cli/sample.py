@@ -61,6 +61,8 @@ def command(
     from auditor.packaging.sample import draw
     from auditor.packaging.statement import is_package
 
+    if not seed:
+        raise click.BadParameter("an empty seed is nobody's; choose one yourself", param_hint="--seed")
     if not path.exists():
         raise click.BadParameter(f"{path} does not exist", param_hint="PATH")
     with opened(path) as files:

@@ -68,9 +68,7 @@ def command(
     for one in found:
         click.echo(seals.in_words(one))
     if chained:
-        untold = "" if head else "; only --head tells if later runs are gone"
-        whole = f"from number {found[0].scope.sequence} to {found[-1].scope.sequence}"
-        click.echo(f"the chain is whole, {whole}{untold}")
+        click.echo(_whole(found, head))
     for line in keys.source:
         click.echo(line)
     return 0
@@ -107,7 +105,13 @@ def _package(files: Contents, ring: KeyRing | None, head: str, *, allow_unsigned
     click.echo(f"{files.name}: verifies, {package.files:,} files, {signed}")
     for sentence in package.left_out:
         click.echo(sentence)
-    numbers = sorted(one.scope.sequence for one in package.runs)
-    if len(numbers) > 1 and not package.left_out:
-        click.echo(f"the chain is whole, from number {numbers[0]} to {numbers[-1]}")
+    if not package.left_out:
+        click.echo(_whole(package.runs, head))
     return package.runs
+
+
+def _whole(runs: Sequence[Verified], head: str | None) -> str:
+    """Say what is known of a chain of which no run is missing between those that are there."""
+    numbers = sorted(one.scope.sequence for one in runs)
+    untold = "" if head else "; only --head tells if later runs are gone"
+    return f"the chain is whole, from number {numbers[0]} to {numbers[-1]}{untold}"

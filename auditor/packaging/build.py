@@ -1,13 +1,14 @@
 """Makes a package: verifies its runs, writes the pages about them, seals all, and puts it into one archive.
 
-Everything in a package follows from its runs, the keys, the signing key and this version: no clock is read, and nothing
-is left to chance, so the same make the same bytes.
+Everything in a package follows from its runs, the keys, the signing key, and this version with what it rests on: no
+clock is read, and nothing is left to chance, so the same make the same bytes.
 """
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import chain
 from pathlib import Path, PurePosixPath
 
@@ -22,6 +23,7 @@ from auditor.notices import SEAL_LIMITS
 from auditor.packaging import answers, archive, listing, request_list, sbom, texts
 from auditor.packaging.answers import Places
 from auditor.packaging.chain import left_out
+from auditor.packaging.population import total
 from auditor.packaging.run import RunFiles
 from auditor.packaging.site import Site
 from auditor.packaging.statement import (
@@ -33,9 +35,10 @@ from auditor.packaging.statement import (
     not_following,
     packaged_run,
 )
-from auditor.packaging.view import View, page_of
+from auditor.packaging.view import View, answers_of, page_of
 from auditor.provenance import Origin, is_answer
 from auditor.questions import SourceType
+from auditor.reports import evidence
 from auditor.results import Tool
 from auditor.verify import DoesNotVerify, Flaw, Verified
 from auditor.wording import quoted
@@ -143,7 +146,7 @@ def _write_pages(
     there = {run.id for run in runs}
     missing = tuple(left_out([run.verified for run in runs]))
     for run in runs:
-        places = {name: _write_answers(site, run, name, cited, sources) for name, cited in _cited(run).items()}
+        places = _write_answers(site, run, sources)
         page = page_of(run.id, newest=run is runs[-1])
         listed = listing.write(site, run, places, page)
         views.append(View.of(run, listed, page, there))
@@ -156,6 +159,7 @@ def _write_pages(
             view.head.run,
             head=view.head,
             listed=view.listed,
+            total=total(one.figures for one in view.listed.values()),
             runs=views,
             left_out=missing,
             tasks=tasks,
@@ -184,13 +188,19 @@ def _cited(run: RunFiles) -> dict[str, dict[int, set[str]]]:
     return cited
 
 
-def _write_answers(
-    site: Site, run: RunFiles, name: str, cited: Mapping[int, set[str]], sources: Mapping[str, SourceType]
-) -> Places:
+def _write_answers(site: Site, run: RunFiles, sources: Mapping[str, SourceType]) -> dict[str, Places]:
+    """Write the answers of a run as pages, and as a table; return where everything stands on the pages, by segment."""
+    origins = {name: Origin(name, partial(run.files.open, name), run.head.run.scope, sources) for name in run.segments}
+    items = (origin.item(raw) for name, origin in origins.items() for raw in run.lines(name) if is_answer(raw))
+    site.table(answers_of(run.id), evidence.COLUMNS, (evidence.values(item, run.head.run) for item in items))
+    cited = _cited(run)
+    return {name: _write_segment(site, run, name, cited[name], origin) for name, origin in origins.items()}
+
+
+def _write_segment(site: Site, run: RunFiles, name: str, cited: Mapping[int, set[str]], origin: Origin) -> Places:
     """Write the pages of one segment; return where everything stands on them."""
     folder = f"answers/{run.id}/{PurePosixPath(name).stem}"
     places = Places(folder)
-    origin = Origin(name, lambda: run.files.open(name), run.head.run.scope, sources)
 
     def facts(raw: bytes) -> Mapping[str, str]:
         return origin.item(raw + b"\n").facts if is_answer(raw) else {}

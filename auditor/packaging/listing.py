@@ -1,26 +1,29 @@
-"""The population of each test as pages and as tables: every member with its outcome and the raw answers it rests on."""
+"""The population of each test as pages and as tables: every member with its outcome and the raw answers it rests on.
+
+What was found of the population as a whole stands in a block of its own, and among the exceptions.
+"""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-import msgspec
-
 from auditor.model import Citation
+from auditor.packaging import population
 from auditor.packaging.answers import Places
-from auditor.packaging.run import RunFiles
+from auditor.packaging.population import Figures, Frozen, Population
+from auditor.packaging.run import Member, RunFiles
 from auditor.packaging.site import Site
 from auditor.reports.csv import COLUMNS, values
 from auditor.reports.html import EXCEPTIONS
 from auditor.results import ClaimResult, Finding, TestResult
 
 ROWS = 1_000
-"""Members on one page of a population."""
+"""Members on one page of a population, and exceptions on one of theirs."""
 FIRST_EXCEPTIONS = 5
 """Exceptions that stand with their test on the first page of the package."""
 COUNTED = ("number", *COLUMNS)
+NOT_JUDGED = "was listed, and not judged"
 
 
 Hrefs = tuple[str, ...]
@@ -28,35 +31,40 @@ Hrefs = tuple[str, ...]
 
 
 class Shown(NamedTuple):
-    """A member as it stands on a page: its place in the population, and the address of each place it cites."""
+    """A finding as it stands on a page, with the address of each place it cites; or a member that nobody judged.
+
+    `number` is that of the member (0 of what is none), and `anchor` whether it is the first to bear it.
+    """
 
     number: int
-    finding: Finding
+    about: Finding | Member
     hrefs: Hrefs
+    anchor: bool
 
+    @property
+    def finding(self) -> Finding | None:
+        """The finding, where there is one."""
+        return self.about if isinstance(self.about, Finding) else None
 
-class Frozen(msgspec.Struct, frozen=True):
-    """The listing of a test as it was sealed before anyone judged: how many different members, and its digest."""
+    @property
+    def message(self) -> str:
+        """What there is to say."""
+        return self.about.message if isinstance(self.about, Finding) else NOT_JUDGED
 
-    size: int
-    sha256: str
+    @property
+    def evidence(self) -> tuple[Citation, ...]:
+        """What is cited; of a member that nobody judged, the line that lists it."""
+        return _cites(self.about)
 
 
 class Listed(NamedTuple):
-    """What the package holds of a test: where its pages are, and the first exceptions."""
+    """What the package holds of a test: where its pages are, its figures, and the first exceptions."""
 
     folder: str
-    size: int
-    exceptions: int
+    figures: Figures
     frozen: Frozen
     first: tuple[Shown, ...]
     reconciled: tuple[Hrefs, ...]
-
-
-def freeze(ids: Iterable[str]) -> Frozen:
-    """Return the size and digest of a listing: the SHA-256 of the different ids, sorted, one a line."""
-    different = sorted(set(ids))
-    return Frozen(len(different), hashlib.sha256("".join(f"{one}\n" for one in different).encode()).hexdigest())
 
 
 def pages(count: int) -> int:
@@ -76,23 +84,34 @@ def folder_of(run: str, test: str) -> str:
 
 def write(site: Site, run: RunFiles, places: Mapping[str, Places], claim_page: str) -> dict[str, Listed]:
     """Write the populations and exceptions of every test of a run; return what there is of each, by test."""
-    ids: dict[str, list[str]] = {name: [] for name in run.tests}
-    for test, member in run.members():
-        ids[test].append(member.id)
-    frozen = {name: freeze(found) for name, found in ids.items()}
 
     def hrefs(cites: Iterable[Citation]) -> Hrefs:
         return tuple(places[cite.file].href(cite) if cite.file in places else "" for cite in cites)
 
-    listings = {
-        name: _Listing(
-            site, run, claim, test, claim_page, frozen[name], tuple(hrefs(row.evidence) for row in test.reconciled)
-        )
-        for name, (claim, test) in run.tests.items()
-    }
-    for finding in run.findings():
-        listings[finding.test].add(finding, hrefs(finding.evidence))
+    populations = population.read(run)
+    listings = {}
+    for name, (claim, test) in run.tests.items():
+        whole = tuple(Shown(0, one, hrefs(one.evidence), anchor=False) for one in populations[name].of_whole)
+        reconciled = tuple(hrefs(row.evidence) for row in test.reconciled)
+        listings[name] = _Listing(site, run, claim, test, claim_page, populations[name], whole, reconciled)
+    for test_id, about in _in_order(run, populations):
+        listings[test_id].add(about, hrefs(_cites(about)))
     return {name: listing.close() for name, listing in listings.items()}
+
+
+def _in_order(run: RunFiles, populations: Mapping[str, Population]) -> Iterator[tuple[str, Finding | Member]]:
+    """Yield every finding with its test, then the members that nobody judged."""
+    for finding in run.findings():
+        yield finding.test, finding
+    judged = {name: one.figures.listed - one.figures.not_judged for name, one in populations.items()}
+    if any(one.figures.not_judged for one in populations.values()):
+        for test, member in run.members():
+            if populations[test].number(member.id) > judged[test]:
+                yield test, member
+
+
+def _cites(about: Finding | Member) -> tuple[Citation, ...]:
+    return about.evidence if isinstance(about, Finding) else (Citation(about.file, (about.line, about.line)),)
 
 
 class _Listing:
@@ -105,7 +124,8 @@ class _Listing:
         claim: ClaimResult,
         test: TestResult,
         claim_page: str,
-        frozen: Frozen,
+        members: Population,
+        whole: tuple[Shown, ...],
         reconciled: tuple[Hrefs, ...],
     ) -> None:
         self._site = site
@@ -113,42 +133,47 @@ class _Listing:
         self._claim = claim
         self._test = test
         self._claim_page = claim_page
-        self._frozen = frozen
+        self._members = members
+        self._whole = whole
         self._reconciled = reconciled
-        counts = test.counts
-        exceptions = counts.fail + counts.error + counts.manual
-        total = exceptions + counts.passed + counts.not_applicable
+        self._figures = members.figures
         self.folder = folder_of(run.id, test.id)
         self._kinds = {
-            "population": _Kind(total, []),
-            "exceptions": _Kind(exceptions, []),
+            "population": _Kind(self._figures.listed, []),
+            "exceptions": _Kind(self._figures.exceptions, []),
         }
-        self._number = 0
-        self._first: list[Shown] = []
+        self._last = 0
+        self._first: list[tuple[int, bool, Shown]] = []
 
-    def add(self, finding: Finding, hrefs: Hrefs) -> None:
-        self._number += 1
-        shown = Shown(self._number, finding, hrefs)
-        self._put("population", shown)
-        if finding.outcome in EXCEPTIONS:
-            self._put("exceptions", shown)
-            self._first.append(shown)
-            self._first.sort(key=lambda one: (EXCEPTIONS.index(one.finding.outcome), one.finding.waiver is not None))
-            del self._first[FIRST_EXCEPTIONS:]
+    def add(self, about: Finding | Member, hrefs: Hrefs) -> None:
+        """Take in the next finding, or the next member that nobody judged."""
+        number = self._members.number(about.id)
+        shown = Shown(number, about, hrefs, anchor=number > self._last)
+        if shown.anchor:
+            self._last = number
+            if number > 1 and number % ROWS == 1:
+                self._write("population")
+        elif isinstance(about, Member):
+            return  # is listed twice
+        if number:
+            self._kinds["population"].shown.append(shown)
+        if isinstance(about, Finding) and about.outcome in EXCEPTIONS:
+            self._except(about, shown)
 
     def close(self) -> Listed:
         for name, kind in self._kinds.items():
             if kind.shown or not kind.written:
                 self._write(name)
-        exceptions = self._kinds["exceptions"].total
-        first = tuple(self._first)
-        return Listed(self.folder, self._number, exceptions, self._frozen, first, self._reconciled)
+        first = tuple(shown for _, _, shown in self._first)
+        return Listed(self.folder, self._figures, self._members.frozen, first, self._reconciled)
 
-    def _put(self, name: str, shown: Shown) -> None:
-        kind = self._kinds[name]
-        kind.shown.append(shown)
-        if len(kind.shown) == ROWS:
-            self._write(name)
+    def _except(self, finding: Finding, shown: Shown) -> None:
+        self._kinds["exceptions"].shown.append(shown)
+        if len(self._kinds["exceptions"].shown) == ROWS:
+            self._write("exceptions")
+        self._first.append((EXCEPTIONS.index(finding.outcome), finding.waiver is not None, shown))
+        self._first.sort(key=lambda one: one[:2])
+        del self._first[FIRST_EXCEPTIONS:]
 
     def _write(self, name: str) -> None:
         kind = self._kinds[name]
@@ -161,17 +186,42 @@ class _Listing:
             claim=self._claim,
             test=self._test,
             claim_page=self._claim_page,
-            frozen=self._frozen,
+            figures=self._figures,
+            frozen=self._members.frozen,
+            whole=self._whole if name == "population" and page == 1 else (),
+            more_of_whole=self._members.more_of_whole,
             reconciled=self._reconciled,
             members=kind.shown,
-            total=kind.total,
             page=page,
             pages=pages(kind.total),
-            exceptions=self._kinds["exceptions"].total,
         )
-        rows = ([str(one.number), *values(one.finding, self._run.head.run)] for one in kind.shown)
-        self._site.table(f"{self.folder}/{name}.csv", COUNTED, rows, more=page > 1)
+        self._site.table(f"{self.folder}/{name}.csv", COUNTED, map(self._row, kind.shown), more=page > 1)
         self._kinds[name] = _Kind(kind.total, [], page)
+
+    def _row(self, shown: Shown) -> tuple[str, ...]:
+        number = str(shown.number) if shown.number else ""
+        run = self._run.head.run
+        if isinstance(shown.about, Finding):
+            return (number, *values(shown.about, run))
+        member, test = shown.about, self._test
+        known = {
+            "id": member.id,
+            "outcome": "not_judged",
+            "claim": self._claim.id,
+            "test": test.id,
+            "check": test.check,
+            "severity": test.severity.value,
+            "target": member.target,
+            "resource_type": member.resource.type,
+            "resource_id": member.resource.id,
+            "resource_name": member.resource.name,
+            "region": member.resource.region,
+            "message": NOT_JUDGED,
+            "evidence": f"{member.file}:{member.line}-{member.line}",
+            "run": run.id,
+            "as_of": f"{run.as_of:%Y-%m-%dT%H:%M:%SZ}",
+        }
+        return (number, *(known.get(column, "") for column in COLUMNS))
 
 
 class _Kind(NamedTuple):

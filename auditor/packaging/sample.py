@@ -14,7 +14,8 @@ from collections.abc import Iterable
 import msgspec
 
 from auditor.model import Problem, UsageError
-from auditor.packaging.listing import Frozen, folder_of, freeze, page_of
+from auditor.packaging.listing import folder_of, page_of
+from auditor.packaging.population import Frozen, Population
 from auditor.packaging.run import Member, RunFiles, gaps
 from auditor.results import Finding
 from auditor.wording import or_known, quoted
@@ -50,22 +51,23 @@ def draw(run: RunFiles, test: str, size: int, seed: str) -> Sample:
     members = {member.id: member for of, member in run.members() if of == test}
     order = sorted((digest_of(seed, member), member) for member in members)[:size]
     chosen = {member for _, member in order}
-    found: dict[str, list[tuple[int, Finding]]] = {}
+    found: dict[str, list[Finding]] = {member: [] for member in chosen}
     missing: list[str] = list(_unreached(run, test))
-    number = 0
+    population = Population(members)
     for finding in run.findings():
         if finding.test == test:
-            number += 1
+            population.take(finding)
             if finding.id in chosen:
-                found.setdefault(finding.id, []).append((number, finding))
+                found[finding.id].append(finding)
             if gaps(finding):
                 missing.append(f"{finding.target}: {finding.message}")
+    population.close()
     return Sample(
         run=run.id,
         test=test,
         seed=seed,
         asked=size,
-        population=freeze(members),
+        population=population.frozen,
         incomplete=tuple(dict.fromkeys(missing)),
         drawn=tuple(
             Drawn(
@@ -73,8 +75,8 @@ def draw(run: RunFiles, test: str, size: int, seed: str) -> Sample:
                 id=member,
                 digest=digest,
                 member=members[member],
-                findings=tuple(finding for _, finding in found.get(member, [])),
-                page=_page(run.id, test, found.get(member, [])),
+                findings=tuple(found[member]),
+                page=f"{folder_of(run.id, test)}/{page_of(population.number(member))}",
             )
             for place, (digest, member) in enumerate(order, 1)
         ),
@@ -84,10 +86,6 @@ def draw(run: RunFiles, test: str, size: int, seed: str) -> Sample:
 def digest_of(seed: str, member: str) -> str:
     """Return what members are ordered by."""
     return hashlib.sha256(f"{seed}\n{member}".encode()).hexdigest()
-
-
-def _page(run: str, test: str, found: list[tuple[int, Finding]]) -> str:
-    return f"{folder_of(run, test)}/{page_of(found[0][0])}" if found else ""
 
 
 def _unreached(run: RunFiles, test: str) -> Iterable[str]:

@@ -64,6 +64,11 @@ def page_of(run: str, *, newest: bool) -> str:
     return INDEX if newest else f"earlier/{run}.html"
 
 
+def answers_of(run: str) -> str:
+    """Return the table of a run's answers."""
+    return f"answers/{run}.csv"
+
+
 def criteria_of(views: Collection[View]) -> list[str]:
     """Return the criteria that any claim of any run bears on."""
     return sorted({one.id for view in views for claim in view.head.claims for one in claim.criteria})

@@ -10,15 +10,19 @@ from typing import IO
 
 from auditor.notices import FACTS
 from auditor.reports.csv import write
-from auditor.results import ReportFormat, RunView
+from auditor.results import EvidenceItem, ReportFormat, RunInfo, RunView
 
 COLUMNS = ("file", "line", *(re.sub(r"\W+", "_", fact.replace("'s", "").lower()) for fact in FACTS), "run", "what_if")
 
 
 def render(run: RunView, out: IO[bytes]) -> None:
     """Write the rows as the evidence is read."""
-    of_run = (run.head.run.id, run.head.run.what_if)
-    write(out, COLUMNS, ((item.file, str(item.line), *item.facts.values(), *of_run) for item in run.items()))
+    write(out, COLUMNS, (values(item, run.head.run) for item in run.items()))
+
+
+def values(item: EvidenceItem, run: RunInfo) -> tuple[str, ...]:
+    """Return the values of an answer, one for each of the columns."""
+    return (item.file, str(item.line), *item.facts.values(), run.id, run.what_if)
 
 
 REPORT = ReportFormat(
