@@ -87,7 +87,8 @@ class Audit:
         """Carry the audit out; return the run's folder and what it came to."""
         keeper = find_secrets(self.settings, self.plugins.sources, self.redactor)
         started = self.clock()
-        self._refuse_clock(started, (seal.latest_run(self.output) or (None, 0))[0])
+        if behind := self._behind(started, (seal.latest_run(self.output) or (None, 0))[0]):
+            raise UsageError(Problem(behind))
         run = self.output / f"{started:%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
         self._prepare(run)
         done = self._collect(executor, run, keeper)
@@ -139,17 +140,18 @@ class Audit:
             if known is None:
                 reasons.append(f"its key {self.key.id} is not in {self.key_file} any more")
         reasons += verify.dates(known, scope, finished)
+        reasons += filter(None, [self._behind(finished.finished_at, scope.previous_run)])
         if reasons:
-            raise UsageError(*(Problem(f"the run was not sealed, for it would not verify: {why}") for why in reasons))
-        self._refuse_clock(finished.finished_at, scope.previous_run)
+            raise EvidenceError(f"the run was not sealed, for it would not verify: {'; '.join(reasons)}")
 
-    def _refuse_clock(self, now: dt.datetime, previous: PreviousRun | None) -> None:
-        """Refuse to follow a run that ended later than now."""
+    def _behind(self, now: dt.datetime, previous: PreviousRun | None) -> str:
+        """Say that the run before ended later than now, so that none can follow it; "" where it did not."""
         ended = seal.ended_at(self.output / previous.id) if previous else None
-        if previous and ended and verify.dated_back(now, ended):
-            times = f"{ended:%Y-%m-%d %H:%M:%S} UTC, and now it is {now:%Y-%m-%d %H:%M:%S} UTC"
-            mend = "a clock was wrong; take that run away, or write to another folder (-o)"
-            raise UsageError(Problem(f"{previous.id}, the run before, ended {times}: {mend}"))
+        if not previous or not ended or not verify.dated_back(now, ended):
+            return ""
+        times = f"{ended:%Y-%m-%d %H:%M:%S} UTC, and now it is {now:%Y-%m-%d %H:%M:%S} UTC"
+        mend = "a clock was wrong; take that run away, or write to another folder (-o)"
+        return f"{previous.id}, the run before, ended {times}: {mend}"
 
     def _stamp(self, run: Path, as_of: dt.datetime) -> TimeStamp | None:
         """Have the evidence statement stamped; where that cannot be done the run goes on without, and says so."""
