@@ -13,7 +13,7 @@ MEANINGS: Mapping[int, str] = {
     REFUTED: "a claim is refuted",
     USAGE: "a mistake in the command line, policies, settings or plug-ins; nothing was run",
     UNPROVEN: "nothing is refuted, something is unproven",
-    EVIDENCE: "stored evidence does not verify",
+    EVIDENCE: "evidence does not verify; what would not, is not sealed",
     INTERNAL: "internal error, or the output cannot be written",
     INTERRUPTED: "interrupted (Ctrl-C); the segments closed so far stay",
     TERMINATED: "terminated (SIGTERM); the segments closed so far stay",

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from auditor.cli import Terminated, options
-from auditor.cli.exit_codes import INTERRUPTED, TERMINATED, VERDICTS, epilog
+from auditor.cli.exit_codes import EVIDENCE, INTERRUPTED, TERMINATED, VERDICTS, epilog
 
 if TYPE_CHECKING:
     from auditor.cli.earlier import Unknown
 
-EXIT_CODES = epilog(*VERDICTS, INTERRUPTED, TERMINATED)
+EXIT_CODES = epilog(*VERDICTS, EVIDENCE, INTERRUPTED, TERMINATED)
 
 
 @click.command(name="run", epilog=EXIT_CODES)
