@@ -130,7 +130,7 @@ UNSAFE = [
 ]
 
 
-@pytest.mark.parametrize("name", UNSAFE, ids=lambda name: repr(name[:12]))
+@pytest.mark.parametrize("name", UNSAFE, ids=range(len(UNSAFE)))
 def test_names_that_lead_elsewhere_are_neither_written_nor_read(tmp_path: Path, name: str) -> None:
     assert unsafe(name)
     with pytest.raises(EvidenceError, match="its name"):
