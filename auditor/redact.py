@@ -124,16 +124,19 @@ class _Known(NamedTuple):
         """Whether these octets are, as a whole, a secret that is too short to be looked for within others."""
         return bool(self.wholes) and len(octets) <= LONGEST_WHOLE and not self.wholes.isdisjoint(wholes(octets))
 
-    def places(self, octets: str, depth: int = DEPTH) -> list[Span]:
-        """Return where secrets are, in whichever way they are written; in no order, and they may overlap."""
+    def places(self, octets: str, texts: Iterable[Span], depth: int = DEPTH) -> list[Span]:
+        """Return where secrets are, in whichever way they are written; in no order, and they may overlap.
+
+        `texts`: which of the octets are text, so that they may be spelled.
+        """
         if len(octets) < self.shortest:
             return []
         found = list(self._as_they_stand(octets))
-        if depth:
-            for reading in readings(octets, self.shortest):
-                inner = self.places(reading.octets, depth - 1)
+        for begin, end in texts if depth else ():
+            for reading in readings(octets[begin:end], self.shortest):
+                inner = self.places(reading.octets, reading.texts, depth - 1)
                 if inner:
-                    found += reading.places(inner)
+                    found += ((begin + start, begin + stop) for start, stop in reading.places(inner))
         return found
 
     def _as_they_stand(self, octets: str) -> Iterator[Span]:
@@ -188,7 +191,7 @@ class Redactor:
         if known.is_whole(octets):
             return MASK
         pieces, end = [], 0
-        for start, stop in sorted(known.places(octets)):
+        for start, stop in sorted(known.places(octets, [(0, len(octets))])):
             if start >= end:
                 pieces += [text_of(octets[end:_boundary(octets, start, -1)]), MASK]
             end = max(end, _boundary(octets, stop, 1))

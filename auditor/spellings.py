@@ -11,6 +11,7 @@ import base64
 import binascii
 import functools
 import html
+import math
 import re
 from array import array
 from bisect import bisect_left, bisect_right
@@ -26,31 +27,50 @@ LONGEST_LINE = 48
 
 _HEX = "[0-9A-Fa-f]"
 _ESCAPE = re.compile(
-    rf"(?:%|\\[xX])(?P<octet>{_HEX}{{2}})|\\(?P<octal>[0-3][0-7]{{2}})"
-    rf"|[\\%]u(?P<high>[dD][89abAB]{_HEX}{{2}})[\\%]u(?P<low>[dD][c-fC-F]{_HEX}{{2}})"
-    rf"|\\U(?P<long>00(?:0{_HEX}|10){_HEX}{{4}})|[\\%][uU](?P<short>{_HEX}{{4}})|\\u\{{(?P<braced>0?{_HEX}{{1,5}})\}}"
-    rf"|(?P<entity>&(?:#[0-9]{{1,7}}|#[xX]{_HEX}{{1,6}}|[A-Za-z][A-Za-z0-9]{{1,31}});)"
-    r"|\\(?P<control>[bfnrt])|\\(?P<itself>[ \"'\\/,+<>;=#])"
+    rf"[%\\&](?:(?:(?<=%)|(?<=\\)[xX])(?P<octet>{_HEX}{{2}})"
+    rf"|(?<!&)u(?P<high>[dD][89abAB]{_HEX}{{2}})[\\%]u(?P<low>[dD][c-fC-F]{_HEX}{{2}})"
+    rf"|(?<=\\)U(?P<long>00(?:0{_HEX}|10){_HEX}{{4}})|(?<!&)[uU](?P<short>{_HEX}{{4}})"
+    rf"|(?<=\\)u\{{(?P<braced>0?{_HEX}{{1,5}})\}}|(?<=\\)(?P<octal>[0-3][0-7]{{2}})"
+    r"|(?<=\\)(?P<control>[bfnrt])|(?<=\\)(?P<itself>[ \"'\\/,+<>;=#])"
+    rf"|(?<=&)(?P<entity>(?:#[0-9]{{1,7}}|#[xX]{_HEX}{{1,6}}|[A-Za-z][A-Za-z0-9]{{1,31}});))"
 )
 """One octet or character as written in URLs (RFC 3986 section 2.1), JSON (RFC 8259 section 7), JavaScript, Python, C,
 HTML, and names in certificates (RFC 4514 section 2.4)."""
 _CONTROL = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 _QUOTED_PRINTABLE = re.compile(r"=(?:(?P<octet>[0-9A-Fa-f]{2})|[ \t]*\r?\n)")
 """One octet, or a line break that is none (RFC 2045 section 6.7)."""
+_CHARACTER = r"[\t\n\r -~]|[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}"
+"""One in UTF-8 (RFC 3629 section 4): among any octets, many of them in a row are rare."""
 _BETWEEN = " \t\r\n"
-_STANDARD = bytes.maketrans(b"-_", b"+/")
-_DIGITS = "[A-Za-z0-9+/_-]"
-_LINES = re.compile(rf"[^{_BETWEEN}]+")
-_PAIRS = re.compile(rf"{_HEX}+")
-_SHORT_BASE64 = re.compile(rf"({_DIGITS}+)={{0,2}}\s*")
-_SHORT_HEXADECIMAL = re.compile(rf"(?:{_HEX}{{2}}[ :-]?)*{_HEX}{{2}}\s*")
+_STANDARD = str.maketrans("-_", "+/")
+_DIGIT = "[A-Za-z0-9+/_-]"
+_BASE64_WHOLE = re.compile(rf"{_DIGIT}+={{0,2}}[{_BETWEEN}]*")
+_HEXADECIMAL_WHOLE = re.compile(rf"(?:{_HEX}{{2}}[ :-]?)*{_HEX}{{2}}[{_BETWEEN}]*")
 
 
 class Reading(NamedTuple):
-    """One way to read a text: as these octets, and where in the text stretches of them are written."""
+    """One way to read a text: as these octets, of which some are text again, and where each stretch is written."""
 
     octets: str
+    texts: Iterable[Span]
     places: Callable[[Iterable[Span]], Iterator[Span]]
+
+
+class _Encoding(NamedTuple):
+    """How octets are written in digits of so many bits, which stand in lines or words that are masked whole."""
+
+    bits: int
+    words: re.Pattern[str]
+    decode: Callable[[str], bytes]
+
+
+class _Patterns(NamedTuple):
+    """What may be read otherwise; base64 and hexadecimal of some length, on several lines perhaps; text among bytes."""
+
+    any: re.Pattern[str]
+    base64: re.Pattern[str]
+    hexadecimal: re.Pattern[str]
+    text: re.Pattern[str]
 
 
 def octets_of(text: str) -> str:
@@ -71,26 +91,22 @@ def unescaped(octets: str) -> str:
 def readings(octets: str, shortest: int) -> Iterator[Reading]:
     """Yield the ways to read a text otherwise than it stands, by undoing one spelling.
 
-    Nothing that holds fewer than `shortest` octets is decoded.
+    Nothing is looked for that has fewer than `shortest` octets.
     """
     patterns = _patterns(shortest)
     if not patterns.any.search(octets):
         return
-    for pattern, said in ((_ESCAPE, _said), (_QUOTED_PRINTABLE, _quoted)):
-        read = pattern.sub(said, octets)
+    for unit, said in ((_ESCAPE, _said), (_QUOTED_PRINTABLE, _quoted)):
+        read = unit.sub(said, octets)
         if read != octets:
-            yield Reading(read, functools.partial(_units, octets, pattern, said))
-    for run in patterns.base64.finditer(octets):
-        digits = run[0].encode("latin-1").translate(_STANDARD, f"{_BETWEEN}=".encode())
-        for skipped in range(4):  # what stands before may belong to something else
-            places = functools.partial(_groups, octets, run.span(), _LINES, (skipped, 6))
-            yield Reading(_decoded(digits[skipped:]), places)
-    for run in patterns.hexadecimal.finditer(octets):
-        pairs = "".join(_PAIRS.findall(run[0]))
-        for skipped in range(2):
-            places = functools.partial(_groups, octets, run.span(), _PAIRS, (skipped, 4))
-            whole = pairs[skipped : len(pairs) - (len(pairs) - skipped) % 2]
-            yield Reading(bytes.fromhex(whole).decode("latin-1"), places)
+            yield Reading(read, [(0, len(read))], functools.partial(_units, octets, unit, said))
+    for encoding, runs in ((_BASE64, patterns.base64), (_HEXADECIMAL, patterns.hexadecimal)):
+        for run in runs.finditer(octets):
+            digits = "".join(encoding.words.findall(run[0]))
+            for skipped in range(math.lcm(8, encoding.bits) // encoding.bits):  # before it there may be something else
+                raw = encoding.decode(digits[skipped:]).decode("latin-1")
+                texts = (found.span() for found in patterns.text.finditer(raw))
+                yield Reading(raw, texts, functools.partial(_words, octets, run.span(), encoding, skipped))
 
 
 def wholes(octets: str, depth: int = DEPTH) -> Iterator[str]:
@@ -98,24 +114,16 @@ def wholes(octets: str, depth: int = DEPTH) -> Iterator[str]:
     yield octets
     if depth == 0:
         return
-    for read in {unescaped(octets), _QUOTED_PRINTABLE.sub(_quoted, octets)} - {octets}:
+    inner = {unescaped(octets), _QUOTED_PRINTABLE.sub(_quoted, octets)} - {octets}
+    if _BASE64_WHOLE.fullmatch(octets):
+        digits = octets.rstrip(_BETWEEN).rstrip("=")
+        raw = _of_base64(digits)
+        if base64.b64encode(raw).decode().rstrip("=") == digits.translate(_STANDARD):  # no bits are left over
+            inner.add(raw.decode("latin-1"))
+    if _HEXADECIMAL_WHOLE.fullmatch(octets):
+        inner.add(bytes.fromhex("".join(_HEXADECIMAL.words.findall(octets))).decode("latin-1"))
+    for read in inner:
         yield from wholes(read, depth - 1)
-    encoded = _SHORT_BASE64.fullmatch(octets)
-    if encoded:
-        digits = encoded[1].encode().translate(_STANDARD)
-        raw = _decoded(digits)
-        if base64.b64encode(raw.encode("latin-1")).rstrip(b"=") == digits:  # not for bits that are left over
-            yield from wholes(raw, depth - 1)
-    if _SHORT_HEXADECIMAL.fullmatch(octets):
-        yield from wholes(bytes.fromhex("".join(_PAIRS.findall(octets))).decode("latin-1"), depth - 1)
-
-
-class _Patterns(NamedTuple):
-    """What may be read otherwise, and where base64 and hexadecimal of some length stand, on several lines perhaps."""
-
-    any: re.Pattern[str]
-    base64: re.Pattern[str]
-    hexadecimal: re.Pattern[str]
 
 
 @functools.cache
@@ -124,16 +132,26 @@ def _patterns(shortest: int) -> _Patterns:
     pairs = min(shortest, LONGEST_LINE // 2)
     apart = rf"{_HEX}{{2,4}}(?:[{_BETWEEN}:-]{{1,2}}{_HEX}{{2,4}}){{{pairs // 2 - 1},}}+"
     return _Patterns(
-        re.compile(rf"[%\\&]|=(?:{_HEX}{{2}}|[{_BETWEEN}])|{_DIGITS}{{{digits}}}|{apart}"),
-        re.compile(rf"{_DIGITS}{{{digits},}}+(?:[{_BETWEEN}]++{_DIGITS}++)*+={{0,2}}"),
+        re.compile(rf"[%\\&]|=(?:{_HEX}{{2}}|[{_BETWEEN}])|{_DIGIT}{{{digits}}}|{apart}"),
+        re.compile(rf"{_DIGIT}{{{digits},}}+(?:[{_BETWEEN}]++{_DIGIT}++)*+={{0,2}}"),
         re.compile(rf"{_HEX}{{{2 * pairs},}}+(?:[{_BETWEEN}]++{_HEX}++)*+|{apart}"),
+        re.compile(rf"(?:{_CHARACTER}){{{min(shortest, LONGEST_LINE)},}}+"),
     )
 
 
-def _decoded(digits: bytes) -> str:
+def _of_base64(digits: str) -> bytes:
     """Return the octets of base64; bits that make no octet are left out, as is one digit too much."""
-    whole = digits[: len(digits) - (len(digits) % 4 == 1)]
-    return binascii.a2b_base64(whole + b"==").decode("latin-1")
+    plain = digits.rstrip("=").translate(_STANDARD)
+    return binascii.a2b_base64(plain[: len(plain) - (len(plain) % 4 == 1)] + "==")
+
+
+def _of_hexadecimal(digits: str) -> bytes:
+    """Return the octets of hexadecimal, without half an octet at the end."""
+    return bytes.fromhex(digits[: len(digits) // 2 * 2])
+
+
+_BASE64 = _Encoding(6, re.compile(rf"[^{_BETWEEN}]+"), _of_base64)
+_HEXADECIMAL = _Encoding(4, re.compile(rf"{_HEX}+"), _of_hexadecimal)
 
 
 def _said(unit: re.Match[str]) -> str:
@@ -144,7 +162,7 @@ def _said(unit: re.Match[str]) -> str:
     if kind in ("octet", "octal"):
         return chr(int(digits, 8 if kind == "octal" else 16))
     if kind == "entity":
-        return octets_of(html.unescape(digits))
+        return octets_of(html.unescape(unit[0]))
     if kind == "low":
         return octets_of(bytes.fromhex(unit["high"] + digits).decode("utf-16-be"))
     return octets_of(chr(int(digits, 16)))
@@ -174,21 +192,15 @@ def _units(
         )
 
 
-def _groups(
-    octets: str, run: Span, group: re.Pattern[str], encoding: tuple[int, int], spans: Iterable[Span]
-) -> Iterator[Span]:
-    """Yield where stretches of what was decoded are written: no line of base64 in part, no word of hexadecimal.
-
-    `encoding`: how many digits were skipped, and how many bits each of the others has.
-    """
-    skipped, bits = encoding
+def _words(octets: str, run: Span, encoding: _Encoding, skipped: int, spans: Iterable[Span]) -> Iterator[Span]:
+    """Yield where stretches of what was decoded are written, the first digits being skipped: no word in part."""
     begins, ends, before = array("Q"), array("Q"), array("Q")
     count = 0
-    for one in group.finditer(octets, *run):
-        begins.append(one.start())
-        ends.append(one.end())
+    for word in encoding.words.finditer(octets, *run):
+        begins.append(word.start())
+        ends.append(word.end())
         before.append(count)
-        count += one.end() - one.start()
+        count += word.end() - word.start()
     for start, end in spans:
-        first, last = skipped + 8 * start // bits, skipped + (8 * end - 1) // bits
+        first, last = skipped + 8 * start // encoding.bits, skipped + (8 * end - 1) // encoding.bits
         yield begins[bisect_right(before, first) - 1], ends[bisect_right(before, last) - 1]

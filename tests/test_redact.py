@@ -247,10 +247,10 @@ def test_many_tokens_of_one_issuer_are_masked_and_the_pattern_does_not_grow() ->
     """Tokens start alike; one that is the start of another is no reason to leave the rest of it."""
     tokens = [f"eyJhbGciOiJkaXIi..{'a' * number}.{number:04}" for number in range(200)]
     redactor = Redactor([*tokens[:2], "eyJhbGciOiJkaXIi..aaa"])
-    assert redactor._starts is not None
-    before = len(redactor._starts.pattern)
+    assert redactor._known.starts is not None
+    before = len(redactor._known.starts.pattern)
     for token in tokens:
         redactor.conceal(token)
     assert redactor.text(" ".join(tokens)) == " ".join([MASK] * len(tokens))
     assert redactor.text("eyJhbGciOiJkaXIi..aaaa-eyJhbGciOiJkaXIi-eyJhbGci") == f"{MASK}a-eyJhbGciOiJkaXIi-eyJhbGci"
-    assert len(redactor._starts.pattern) < 3 * before
+    assert len(redactor._known.starts.pattern) < 3 * before
