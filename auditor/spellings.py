@@ -13,6 +13,7 @@ import functools
 import html
 import math
 import re
+import sys
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator
@@ -32,7 +33,7 @@ _ESCAPE = re.compile(
     rf"|(?<=\\)U(?P<long>00(?:0{_HEX}|10){_HEX}{{4}})|(?<!&)[uU](?P<short>{_HEX}{{4}})"
     rf"|(?<=\\)u\{{(?P<braced>0?{_HEX}{{1,5}})\}}|(?<=\\)(?P<octal>[0-3][0-7]{{2}})"
     r"|(?<=\\)(?P<control>[bfnrt])|(?<=\\)(?P<itself>[ \"'\\/,+<>;=#])"
-    rf"|(?<=&)(?P<entity>(?:#[0-9]{{1,7}}|#[xX]{_HEX}{{1,6}}|[A-Za-z][A-Za-z0-9]{{1,31}});))"
+    rf"|(?<=&)(?:#(?P<decimal>[0-9]{{1,7}})|#[xX](?P<number>{_HEX}{{1,6}})|(?P<name>[A-Za-z][A-Za-z0-9]{{1,31}}));)"
 )
 """One octet or character as written in URLs (RFC 3986 section 2.1), JSON (RFC 8259 section 7), JavaScript, Python, C,
 HTML, and names in certificates (RFC 4514 section 2.4)."""
@@ -156,16 +157,17 @@ _HEXADECIMAL = _Encoding(4, re.compile(rf"{_HEX}+"), _of_hexadecimal)
 
 def _said(unit: re.Match[str]) -> str:
     """Return the octets that an escape stands for."""
-    kind, digits = unit.lastgroup or "", unit[unit.lastgroup or 0]
+    kind, said = unit.lastgroup or "", unit[unit.lastgroup or 0]
     if kind in ("control", "itself"):
-        return _CONTROL.get(digits, digits)
-    if kind in ("octet", "octal"):
-        return chr(int(digits, 8 if kind == "octal" else 16))
-    if kind == "entity":
+        return _CONTROL.get(said, said)
+    if kind == "name":
         return octets_of(html.unescape(unit[0]))
     if kind == "low":
-        return octets_of(bytes.fromhex(unit["high"] + digits).decode("utf-16-be"))
-    return octets_of(chr(int(digits, 16)))
+        return octets_of(bytes.fromhex(unit["high"] + said).decode("utf-16-be"))
+    number = int(said, {"octal": 8, "decimal": 10}.get(kind, 16))
+    if kind in ("octet", "octal"):
+        return chr(number)
+    return octets_of(chr(number)) if number <= sys.maxunicode else unit[0]
 
 
 def _quoted(unit: re.Match[str]) -> str:
