@@ -71,6 +71,7 @@ class _Patterns(NamedTuple):
     any: re.Pattern[str]
     base64: re.Pattern[str]
     hexadecimal: re.Pattern[str]
+    apart: re.Pattern[str]
     text: re.Pattern[str]
 
 
@@ -101,7 +102,7 @@ def readings(octets: str, shortest: int) -> Iterator[Reading]:
         read = unit.sub(said, octets)
         if read != octets:
             yield Reading(read, [(0, len(read))], functools.partial(_units, octets, unit, said))
-    for encoding, runs in ((_BASE64, patterns.base64), (_HEXADECIMAL, patterns.hexadecimal)):
+    for encoding, runs in zip((_BASE64, _HEXADECIMAL, _HEXADECIMAL), patterns[1:4], strict=True):
         for run in runs.finditer(octets):
             digits = "".join(encoding.words.findall(run[0]))
             for skipped in range(math.lcm(8, encoding.bits) // encoding.bits):  # before it there may be something else
@@ -135,7 +136,8 @@ def _patterns(shortest: int) -> _Patterns:
     return _Patterns(
         re.compile(rf"[%\\&]|=(?:{_HEX}{{2}}|[{_BETWEEN}])|{_DIGIT}{{{digits}}}|{apart}"),
         re.compile(rf"{_DIGIT}{{{digits},}}+(?:[{_BETWEEN}]++{_DIGIT}++)*+={{0,2}}"),
-        re.compile(rf"{_HEX}{{{2 * pairs},}}+(?:[{_BETWEEN}]++{_HEX}++)*+|{apart}"),
+        re.compile(rf"{_HEX}{{{2 * pairs},}}+(?:[{_BETWEEN}]++{_HEX}++)*+"),
+        re.compile(apart),
         re.compile(rf"(?:{_CHARACTER}){{{min(shortest, LONGEST_LINE)},}}+"),
     )
 
