@@ -6,6 +6,7 @@ Which secrets there are is read off the settings of every installed source: a ne
 from __future__ import annotations
 
 import ast
+import html
 import json
 import os
 import re
@@ -233,8 +234,9 @@ def test_the_search_would_find_each_form_of_each_secret_in_any_file_or_package(t
         for number, form in enumerate(forms(secret).values()):
             place = tmp_path / f"{name}-{number}"
             place.mkdir()
-            (place / "file").write_text(f"xxx {form} xxx")
-            assert found({name: secret}, *texts(place)), form
+            for text in (f"xxx {form} xxx", json.dumps([form], indent=4), html.escape(form)):
+                (place / "file").write_text(text)
+                assert found({name: secret}, *texts(place)), text
             with zipfile.ZipFile(tmp_path / f"{name}-{number}.zip", "w") as package:
                 package.writestr("inner/file", f"xxx {form} xxx")
             assert found({name: secret}, *texts(tmp_path / f"{name}-{number}.zip")), form
