@@ -6,8 +6,6 @@ value can no longer be read; a pseudonym can, for it is the same wherever the ad
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 import re
 import sys
@@ -20,13 +18,9 @@ from typing import Any, NamedTuple
 from auditor.answers import pointer_join
 from auditor.model import JSON
 from auditor.pseudonyms import Pseudonyms, bytes_hold_address
-from auditor.spellings import DEPTH, Span, octets_of, readings, text_of, unescaped, wholes
+from auditor.spellings import DEPTH, Span, encoded_octets, octets_of, readings, text_of, unescaped, wholes
 
 MASK = "[redacted]"
-SHORTEST_ENCODED = 16
-"""Characters of base64 or hexadecimal that are looked into."""
-_BASE64 = re.compile(r"[A-Za-z0-9+/_-]+={0,2}")
-_HEXADECIMAL = re.compile(r"(?:[0-9A-Fa-f]{2})+")
 LONGEST_MESSAGE = 1000
 """Characters that are kept of what a system said instead of an answer."""
 SUBSTRING_MINIMUM = 8
@@ -66,21 +60,6 @@ def parts_of(secret: str) -> Iterator[str]:
                 octets = unescaped(octets)
                 if len(octets) >= SUBSTRING_MINIMUM:
                     yield octets
-
-
-def encoded_octets(text: str) -> bytes | None:
-    """Return the bytes that a text is the base64 or hexadecimal form of, as a whole; None where it is of none.
-
-    What is short is no more than any word.
-    """
-    if len(text) < SHORTEST_ENCODED or not _BASE64.fullmatch(text):  # whose alphabet holds that of hexadecimal
-        return None
-    if _HEXADECIMAL.fullmatch(text):
-        return bytes.fromhex(text)
-    try:
-        return base64.b64decode(text.replace("-", "+").replace("_", "/") + "==")  # too much padding is no matter
-    except binascii.Error:
-        return None
 
 
 class Kept(NamedTuple):
@@ -193,7 +172,7 @@ class Redactor:
         pieces, end = [], 0
         for start, stop in sorted(known.places(octets, [(0, len(octets))])):
             if start >= end:
-                pieces += [text_of(octets[end:_boundary(octets, start, -1)]), MASK]
+                pieces += [text_of(octets[end : _boundary(octets, start, -1)]), MASK]
             end = max(end, _boundary(octets, stop, 1))
         return "".join([*pieces, text_of(octets[end:])]) if pieces else value
 

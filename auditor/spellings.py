@@ -23,6 +23,8 @@ Span = tuple[int, int]
 
 DEPTH = 4
 """Spellings within each other that are undone: base64 of percent encoding, say, in a JSON text in a JSON text."""
+SHORTEST_ENCODED = 16
+"""Characters of base64 or hexadecimal that are looked into as a whole."""
 LONGEST_LINE = 48
 """Characters that a line of base64 or hexadecimal has at least, where it is broken into lines (60 to 76, mostly)."""
 
@@ -45,6 +47,8 @@ _CHARACTER = r"[\t\n\r -~]|[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf
 _BETWEEN = " \t\r\n"
 _STANDARD = str.maketrans("-_", "+/")
 _DIGIT = "[A-Za-z0-9+/_-]"
+_ENCODED = re.compile(rf"{_DIGIT}+={{0,2}}")
+_OCTETS = re.compile(rf"(?:{_HEX}{{2}})+")
 _BASE64_WHOLE = re.compile(rf"{_DIGIT}+={{0,2}}[{_BETWEEN}]*")
 _HEXADECIMAL_WHOLE = re.compile(rf"(?:{_HEX}{{2}}[ :-]?)*{_HEX}{{2}}[{_BETWEEN}]*")
 
@@ -109,6 +113,18 @@ def readings(octets: str, shortest: int) -> Iterator[Reading]:
                 raw = encoding.decode(digits[skipped:]).decode("latin-1")
                 texts = (found.span() for found in patterns.text.finditer(raw))
                 yield Reading(raw, texts, functools.partial(_words, octets, run.span(), encoding, skipped))
+
+
+def encoded_octets(text: str) -> bytes | None:
+    """Return the bytes that a text is the base64 or hexadecimal form of, as a whole; None where it is of none.
+
+    What is short is no more than any word.
+    """
+    if len(text) < SHORTEST_ENCODED or not _ENCODED.fullmatch(text):
+        return None
+    if _OCTETS.fullmatch(text):
+        return _of_hexadecimal(text)
+    return None if len(text.rstrip("=")) % 4 == 1 else _of_base64(text)
 
 
 def wholes(octets: str, depth: int = DEPTH) -> Iterator[str]:

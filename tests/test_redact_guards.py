@@ -8,13 +8,8 @@ from typing import Any
 import pytest
 
 from auditor.pseudonyms import Pseudonyms
-from auditor.redact import (
-    MASK,
-    SHORTEST_ENCODED,
-    Kept,
-    Redactor,
-    encoded_octets,
-)
+from auditor.redact import MASK, Kept, Redactor
+from auditor.spellings import SHORTEST_ENCODED, encoded_octets
 
 NAMES = Pseudonyms(b"k" * 32, "Explo")
 ADA, BOB = NAMES.of("ada@explo.co"), NAMES.of("bob@explo.co")
