@@ -127,7 +127,7 @@ class _Known(NamedTuple):
             part = next((part for part in self.parts[found.group()] if octets.startswith(part, at)), "")
             if part:
                 yield at, at + len(part)
-            found = self.starts.search(octets, at + (len(part) or 1))
+            found = self.starts.search(octets, at + 1)  # one secret may begin within another
 
 
 class Redactor:
