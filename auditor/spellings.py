@@ -146,6 +146,11 @@ def wholes(octets: str, depth: int = DEPTH) -> Iterator[str]:
 
 @functools.cache
 def _patterns(shortest: int) -> _Patterns:
+    """Return the patterns for secrets of so many octets and more.
+
+    What a run has to begin with is never longer than a line, however long the secrets are: for lines are what it may be
+    broken into, and a search that looks far ahead and finds nothing does so again at the next character.
+    """
     digits = min(-(-8 * shortest // 6), LONGEST_LINE)
     pairs = min(shortest, LONGEST_LINE // 2)
     apart = rf"{_HEX}{{2,4}}(?:[{_BETWEEN}:-]{{1,2}}{_HEX}{{2,4}}){{{pairs // 2 - 1},}}+"

@@ -9,7 +9,7 @@ import io
 import re
 import urllib.parse
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tests.test_redact import forms as written_forms
@@ -95,16 +95,18 @@ def _plain(secret: str) -> list[bytes]:
 def _undone(text: bytes) -> Iterator[bytes]:
     """The text without line breaks and blanks, and step by step as other programs undo what is escaped in it."""
     said = re.sub(rb"=?(?:\\[rnt]|\s)+", b"", text).decode("utf-8", "replace")
-    for undo in (*[html.unescape] * 3, *[urllib.parse.unquote] * 3, _without_backslashes, _not_quoted, str):
+    unescape: list[Callable[[str], str]] = [html.unescape] * 3
+    unquote: list[Callable[[str], str]] = [urllib.parse.unquote] * 3
+    yield said.encode("utf-8", "replace")
+    for undo in (*unescape, *unquote, _without_backslashes, _not_quoted):
+        said = undo(said)
         yield said.encode("utf-8", "replace")
         yield said.encode("latin-1", "ignore")  # what was escaped octet by octet
-        said = undo(said)
 
 
 def _without_backslashes(text: str) -> str:
-    return _BACKSLASHED.sub(lambda one: chr(int(one[1] or one[2] or "0", 16) or int(one[3] or "0", 8)), text).replace(
-        "\\", ""
-    )
+    read = _BACKSLASHED.sub(lambda one: chr(int(one[1] or one[2] or "0", 16) or int(one[3] or "0", 8)), text)
+    return read.replace("\\", "")
 
 
 def _not_quoted(text: str) -> str:
