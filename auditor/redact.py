@@ -6,94 +6,60 @@ value can no longer be read; a pseudonym can, for it is the same wherever the ad
 
 from __future__ import annotations
 
-import base64
-import binascii
-import html
 import json
 import re
+import sys
 import textwrap
 import threading
-import urllib.parse
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from auditor.answers import pointer_join
 from auditor.model import JSON
 from auditor.pseudonyms import Pseudonyms, bytes_hold_address
+from auditor.spellings import DEPTH, Span, encoded_octets, octets_of, readings, text_of, unescaped, wholes
 
 MASK = "[redacted]"
-SHORTEST_ENCODED = 16
-"""Characters of base64 or hexadecimal that are looked into."""
-_BASE64 = re.compile(r"[A-Za-z0-9+/_-]+={0,2}")
-_HEXADECIMAL = re.compile(r"(?:[0-9A-Fa-f]{2})+")
 LONGEST_MESSAGE = 1000
 """Characters that are kept of what a system said instead of an answer."""
 SUBSTRING_MINIMUM = 8
 """A secret shorter than this is masked only where it is the whole value: as a substring it would hit by chance."""
+LONGEST_WHOLE = 256
+"""Characters of a value that is looked at as a whole: of a short secret, each in many characters."""
 
 
-def percent_forms(secret: str) -> Iterator[str]:
-    """Yield the secret as it stands in URLs and forms (RFC 3986 section 2.1), every usual choice of safe characters."""
-    raw = _octets(secret)
-    for safe in ("", "/", "-_.!~*'()", "@:/", ";,/?:@&=+$-_.!~*'()#"):
-        quoted = urllib.parse.quote(raw, safe=safe)
-        for spaced in (quoted, quoted.replace("%20", "+")):
-            yield spaced
-            yield re.sub(r"%[0-9A-F]{2}", lambda match: match.group().lower(), spaced)
-    for octet in ("%{:02X}", "%{:02x}"):
-        yield "".join(map(octet.format, raw))
+def in_octets(text: str) -> Iterator[str]:
+    """Yield the octets of a text in each usual encoding.
 
-
-def base64_forms(secret: str) -> Iterator[str]:
-    """Yield the part of the secret's base64 (RFC 4648) that is the same whatever stands before and after it.
-
-    Three alignments are possible within a longer encoded text, as in HTTP Basic's `user:password`; the characters at
-    either end mix with the neighbours and are cut off.
+    Bytes that were no text when Python read the environment are among them as they were. Python writes what Latin-1 has
+    as one octet, and PowerShell encodes UTF-16.
     """
-    raw = _octets(secret)
-    for offset in range(3):
-        encoded = base64.b64encode(b"\0" * offset + raw).decode()
-        first = (8 * offset + 5) // 6
-        last = 8 * (offset + len(raw)) // 6
-        core = encoded[first:last]
-        yield core
-        yield core.replace("+", "-").replace("/", "_")
+    yield octets_of(text)
+    yield "".join(char if char <= "\xff" else octets_of(char) for char in text)
+    for encoding in ("utf-16-le", "utf-16-be"):
+        yield text.encode(encoding, "surrogatepass").decode("latin-1")
+    with suppress(UnicodeEncodeError):
+        yield text.encode("utf-8", "surrogateescape").decode("latin-1")
 
 
-def text_forms(secret: str) -> Iterator[str]:
-    """Yield the secret as serialisers write it: JSON, XML, Python's repr, and names in certificates (RFC 4514)."""
-    for ascii_only in (True, False):
-        escaped = json.dumps(secret, ensure_ascii=ascii_only)[1:-1]
-        yield escaped
-        yield escaped.replace("/", "\\/")
-    for quote in (True, False):
-        yield html.escape(secret, quote=quote)
-    yield html.escape(secret).replace("&#x27;", "&apos;")
-    for special in (r'([,+"\\<>;])', r'([,+"\\<>;=])'):
-        yield re.sub(special, r"\\\1", secret)
-    yield repr(secret)[1:-1]
-    yield ascii(secret)[1:-1]
-    yield repr(_octets(secret))[2:-1]
+def parts_of(secret: str) -> Iterator[str]:
+    """Yield the octets that a secret is known by within others.
 
-
-def encoded_octets(text: str) -> bytes | None:
-    """Return the bytes that a text is the base64 or hexadecimal form of, as a whole; None where it is of none.
-
-    What is short is no more than any word.
+    Names of hosts and media types are in small letters, a message is put on one line, a form has `+` instead of blanks,
+    and a file of several lines is quoted line by line. What looks like an escape is one where others are undone.
     """
-    if len(text) < SHORTEST_ENCODED or not _BASE64.fullmatch(text):  # whose alphabet holds that of hexadecimal
-        return None
-    if _HEXADECIMAL.fullmatch(text):
-        return bytes.fromhex(text)
-    try:
-        return base64.b64decode(text.replace("-", "+").replace("_", "/") + "==")  # too much padding is no matter
-    except binascii.Error:
-        return None
-
-
-def _octets(secret: str) -> bytes:
-    """Return the bytes of a secret; those that were no text when Python read the environment come back as they were."""
-    return secret.encode("utf-8", "surrogateescape")
+    lines = (line for line in secret.splitlines() if "-----" not in line)
+    for text in (secret, " ".join(secret.split()), *lines):
+        for written in (text, text.replace(" ", "+"), text.lower()):
+            if len(written) < SUBSTRING_MINIMUM:
+                continue
+            yield from in_octets(written)
+            octets = octets_of(written)
+            for _ in range(DEPTH):
+                octets = unescaped(octets)
+                if len(octets) >= SUBSTRING_MINIMUM:
+                    yield octets
 
 
 class Kept(NamedTuple):
@@ -107,51 +73,78 @@ class Kept(NamedTuple):
     pseudonymised: tuple[str, ...]
 
 
+class _Known(NamedTuple):
+    """What is masked: octets that are the whole of a value, and stretches of octets by how they start.
+
+    Tokens of one issuer all start alike, so that the pattern of starts stays small however many there are; one pattern
+    of all their octets would be compiled again, longer, for each.
+    """
+
+    wholes: frozenset[str]
+    parts: Mapping[str, tuple[str, ...]]
+    starts: re.Pattern[str] | None
+    shortest: int
+
+    def learn(self, secret: str) -> _Known:
+        """Return what is masked once this secret is known."""
+        if len(secret) < SUBSTRING_MINIMUM:
+            octets = {*in_octets(secret), *in_octets(secret.replace(" ", "+"))}
+            return self._replace(wholes=self.wholes | octets)
+        octets = set(parts_of(secret))
+        parts = dict(self.parts)
+        for part in octets:
+            start = part[:SUBSTRING_MINIMUM]
+            parts[start] = tuple(sorted({*parts.get(start, ()), part}, key=lambda one: (-len(one), one)))
+        more = parts.keys() > self.parts.keys()
+        starts = re.compile("|".join(map(re.escape, sorted(parts)))) if more else self.starts
+        return self._replace(parts=parts, starts=starts, shortest=min(self.shortest, *map(len, octets)))
+
+    def is_whole(self, octets: str) -> bool:
+        """Whether these octets are, as a whole, a secret that is too short to be looked for within others."""
+        return bool(self.wholes) and len(octets) <= LONGEST_WHOLE and not self.wholes.isdisjoint(wholes(octets))
+
+    def places(self, octets: str, texts: Iterable[Span], depth: int = DEPTH) -> list[Span]:
+        """Return where secrets are, in whichever way they are written; in no order, and they may overlap.
+
+        `texts`: which of the octets are text, so that they may be spelled.
+        """
+        if len(octets) < self.shortest:
+            return []
+        found = list(self._as_they_stand(octets))
+        for begin, end in texts if depth else ():
+            for reading in readings(octets[begin:end], self.shortest):
+                inner = self.places(reading.octets, reading.texts, depth - 1)
+                if inner:
+                    found += ((begin + start, begin + stop) for start, stop in reading.places(inner))
+        return found
+
+    def _as_they_stand(self, octets: str) -> Iterator[Span]:
+        if self.starts is None:
+            return
+        found = self.starts.search(octets)
+        while found is not None:
+            at = found.start()
+            part = next((part for part in self.parts[found.group()] if octets.startswith(part, at)), "")
+            if part:
+                yield at, at + len(part)
+            found = self.starts.search(octets, at + 1)  # one secret may begin within another
+
+
 class Redactor:
     """Masks every secret it has been told of, in every encoding it may arrive in. Safe to share between threads."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         self._lock = threading.Lock()
-        self._whole: frozenset[str] = frozenset()
-        self._parts: dict[str, tuple[str, ...]] = {}
-        self._starts: re.Pattern[str] | None = None
+        self._known = _Known(frozenset(), {}, None, sys.maxsize)
         self._pseudonyms: Pseudonyms | None = None
         for secret in secrets:
             self.conceal(secret)
 
     def conceal(self, secret: str) -> None:
         """Mask this value from now on."""
-        if not secret:
-            return
-        raw = _octets(secret)
-        encoded = (base64.b64encode(raw).decode(), base64.urlsafe_b64encode(raw).decode())
-        whole = {secret, *percent_forms(secret), raw.hex(), raw.hex().upper()}
-        whole |= {*encoded, *(form.rstrip("=") for form in encoded)}
-        parts: set[str] = set()
-        if len(secret) >= SUBSTRING_MINIMUM:
-            parts = whole | set(base64_forms(secret)) | set(text_forms(secret))
-            parts |= {line for line in secret.splitlines() if "-----" not in line}
-            parts.add(" ".join(secret.split()))  # as where a message is put on one line
-            parts |= {part.lower() for part in parts}  # as where names of hosts and media types are
-            parts = {part for part in parts if len(part) >= SUBSTRING_MINIMUM}
-        with self._lock:
-            self._whole |= whole
-            self._learn(parts)
-
-    def _learn(self, parts: Iterable[str]) -> None:
-        """Take in what is masked as a substring, by how it starts.
-
-        Tokens of one issuer all start alike, so that the pattern of starts stays small however many there are; one
-        pattern of all their texts would be compiled again, longer, for each.
-        """
-        known = dict(self._parts)
-        for part in parts:
-            start = part[:SUBSTRING_MINIMUM]
-            known[start] = tuple(sorted({*known.get(start, ()), part}, key=lambda one: (-len(one), one)))
-        more = known.keys() > self._parts.keys()
-        self._parts = known
-        if more:
-            self._starts = re.compile("|".join(map(re.escape, sorted(known))))
+        if secret:
+            with self._lock:
+                self._known = self._known.learn(secret)
 
     def pseudonymise(self, pseudonyms: Pseudonyms) -> None:
         """Keep no e-mail address from now on, but its pseudonym."""
@@ -173,21 +166,15 @@ class Redactor:
         return textwrap.shorten(self.text(value)[: 10 * LONGEST_MESSAGE], LONGEST_MESSAGE, placeholder=" …")
 
     def _mask(self, value: str) -> str:
-        if value in self._whole:
+        known, octets = self._known, octets_of(value)
+        if known.is_whole(octets):
             return MASK
-        starts, parts = self._starts, self._parts
-        if starts is None:
-            return value
-        found = starts.search(value)
         pieces, end = [], 0
-        while found is not None:
-            at = found.start()
-            part = next((part for part in parts[found.group()] if value.startswith(part, at)), "")
-            if part:
-                pieces += [value[end:at], MASK]
-                end = at + len(part)
-            found = starts.search(value, end if part else at + 1)
-        return "".join([*pieces, value[end:]])
+        for start, stop in sorted(known.places(octets, [(0, len(octets))])):
+            if start >= end:
+                pieces += [text_of(octets[end : _boundary(octets, start, -1)]), MASK]
+            end = max(end, _boundary(octets, stop, 1))
+        return "".join([*pieces, text_of(octets[end:])]) if pieces else value
 
     def scrub(self, body: JSON) -> tuple[JSON, tuple[str, ...]]:
         """Return the body as it may be kept, and the pointers of the values that were masked."""
@@ -214,8 +201,10 @@ class Redactor:
 
         Bytes in base64 or hexadecimal cannot be changed in part, and still be what they were: they are masked whole.
         """
-        raw = encoded_octets(text)
-        masked = MASK if raw is not None and self._is_to_be_hidden(raw) else self._mask(text)
+        masked = self._mask(text)
+        if masked == text and self._pseudonyms is not None:
+            raw = encoded_octets(text)
+            masked = MASK if raw is not None and bytes_hold_address(raw) else text
         if masked != text:
             changes.redacted.append(pointer)
         if self._pseudonyms is None:
@@ -224,10 +213,6 @@ class Redactor:
         if named != masked:
             changes.pseudonymised.append(pointer)
         return named
-
-    def _is_to_be_hidden(self, raw: bytes) -> bool:
-        within = raw.decode("utf-8", "surrogateescape")
-        return self._mask(within) != within or (self._pseudonyms is not None and bytes_hold_address(raw))
 
     def _scrub_members(self, members: Mapping[str, Any], pointer: str, changes: _Changes) -> dict[str, JSON]:
         """Change names as well; two that become the same are told apart, for nothing may be lost."""
@@ -271,3 +256,10 @@ class _Changes(NamedTuple):
     redacted: list[str]
     pseudonymised: list[str]
     names: dict[str, _Name]
+
+
+def _boundary(octets: str, position: int, step: int) -> int:
+    """Return the position, or the next in this direction, that is within no character (UTF-8)."""
+    while "\x80" <= octets[position : position + 1] <= "\xbf":
+        position += step
+    return position

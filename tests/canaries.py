@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import base64
 import binascii
+import html
 import io
 import re
 import urllib.parse
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tests.test_redact import forms as written_forms
 
 _ENCODED = re.compile(rb"[A-Za-z0-9+/_-]{24,}={0,2}")
+_HEXADECIMAL = re.compile(rb"[0-9A-Fa-f](?:[ :-]?[0-9A-Fa-f]){23,}")
+
+_BACKSLASHED = re.compile(r"\\+[xX]([0-9A-Fa-f]{2})|[\\%]+u([0-9A-Fa-f]{4})|\\+([0-3][0-7]{2})")
 
 
 def forms(secret: str) -> dict[str, str]:
@@ -68,23 +72,53 @@ def found(secrets: dict[str, str], *left: tuple[str, bytes]) -> list[str]:
     """Where a secret is to be read in these texts, by its name: as it stands, or in what is encoded there."""
     hits = []
     wanted = [(name, needle) for name, secret in secrets.items() for needle in needles(secret)]
+    plain = [(name, needle) for name, secret in secrets.items() for needle in _plain(secret)]
     for where, text in left:
-        inner = b"\n".join(_decoded(text))
+        undone = list(_undone(text))
+        inner = b"\n".join(octets for view in (text, *undone) for octets in _decoded(view))
+        others = b"\n".join(re.sub(rb"\s", b"", view) for view in undone)
         for name, needle in wanted:
             if needle in text:
                 hits.append(f"{name}: {needle!r} in {where}")
             elif needle in inner:
                 hits.append(f"{name}: {needle!r} encoded in {where}")
+        hits += [f"{name}: {needle!r} spelled in {where}" for name, needle in plain if needle in others]
     return hits
+
+
+def _plain(secret: str) -> list[bytes]:
+    """Either half of the secret without blanks, which are no longer there where line breaks are undone."""
+    raw = "".join(secret.split()).encode()
+    return [raw[: len(raw) // 2], raw[len(raw) // 2 :]]
+
+
+def _undone(text: bytes) -> Iterator[bytes]:
+    """The text without line breaks and blanks, and step by step as other programs undo what is escaped in it."""
+    said = re.sub(rb"=?(?:\\[rnt]|\s)+", b"", text).decode("utf-8", "replace")
+    unescape: list[Callable[[str], str]] = [html.unescape] * 3
+    unquote: list[Callable[[str], str]] = [urllib.parse.unquote] * 3
+    yield said.encode("utf-8", "replace")
+    for undo in (*unescape, *unquote, _without_backslashes, _not_quoted):
+        said = undo(said)
+        yield said.encode("utf-8", "replace")
+        yield said.encode("latin-1", "ignore")  # what was escaped octet by octet
+
+
+def _without_backslashes(text: str) -> str:
+    read = _BACKSLASHED.sub(lambda one: chr(int(one[1] or one[2] or "0", 16) or int(one[3] or "0", 8)), text)
+    return read.replace("\\", "")
+
+
+def _not_quoted(text: str) -> str:
+    return re.sub("=([0-9A-F]{2})", lambda one: chr(int(one[1], 16)), text)
 
 
 def _decoded(text: bytes) -> Iterator[bytes]:
     for run in _ENCODED.findall(text):
-        try:
-            if re.fullmatch(rb"(?:[0-9A-Fa-f]{2})+", run):
-                yield bytes.fromhex(run.decode())
-            else:
-                standard = run.rstrip(b"=").replace(b"-", b"+").replace(b"_", b"/")
-                yield base64.b64decode(standard + b"=" * (-len(standard) % 4))
-        except binascii.Error:
-            continue
+        for skipped in range(4):
+            digits = run[skipped:].rstrip(b"=").replace(b"-", b"+").replace(b"_", b"/")
+            yield binascii.a2b_base64(digits[: len(digits) - (len(digits) % 4 == 1)] + b"==")
+    for run in _HEXADECIMAL.findall(text):
+        pairs = re.sub(rb"[ :-]", b"", run)
+        for skipped in range(2):
+            yield bytes.fromhex(pairs[skipped : skipped + (len(pairs) - skipped) // 2 * 2].decode())

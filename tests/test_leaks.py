@@ -6,6 +6,7 @@ Which secrets there are is read off the settings of every installed source: a ne
 from __future__ import annotations
 
 import ast
+import html
 import json
 import os
 import re
@@ -17,6 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import reduce
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +32,13 @@ from auditor.cli import guarded, logs
 from auditor.model import AuditorError, EvidenceError, Problem, UsageError
 from auditor.questions import Failure, Opening, SecretRef
 from auditor.redact import MASK, Redactor
+from auditor.sandbox.http_server import HttpServer, reply
 from auditor.sources.clock import utcnow
 from tests import toy
 from tests.canaries import forms, found, needles, texts
 from tests.cli_process import COMMAND, ROOT, environment
 from tests.hostile_servers import ISSUED, MANNERS, Hostile, HostilePostgres, Manner
+from tests.test_redact import nested
 from tests.toy import World, claim
 from tests.world_runs import PACK
 
@@ -228,13 +232,61 @@ def test_whatever_systems_send_back_no_secret_is_left_anywhere(manner: Manner, t
         assert leaks(scene, said + b"\n".join(more), *left) == []
 
 
+def test_a_github_that_quotes_the_token_in_the_spellings_of_other_programs(tmp_path: Path) -> None:
+    """It has to know no more than what it was sent: the header is answered with 403, spelled otherwise."""
+    token = CANARIES["GITHUB_TOKEN"]
+    quoted = " and ".join(nested(token).values())
+
+    def refuse(handler: BaseHTTPRequestHandler) -> None:
+        assert handler.headers["Authorization"] == f"Bearer {token}"
+        body = json.dumps({"message": f"Forbidden: {quoted}, it was", "errors": [*nested(token).values()]})
+        reply(handler, 403, {"Content-Type": "application/json"}, body.encode())
+
+    server = HttpServer("quoting", refuse, methods=("GET", "POST"))
+    target = {
+        "id": "code", "type": "github", "organization": "explo", "base_url": server.url,
+        "token": {"env": "GITHUB_TOKEN"},
+    }  # fmt: skip
+    (tmp_path / "auditor.yaml").write_text(yaml.safe_dump({"version": 1, "organization": "Explo", "targets": [target]}))
+    test = {
+        "id": "mfa",
+        "check": "github-mfa",
+        "targets": ["code"],
+        "severity": "high",
+        "cadence": "P1D",
+        "max_age": "P1D",
+    }
+    source = {"title": "t", "url": "https://example.com", "retrieved": "2026-11-23"}
+    pack = {"version": 1, "id": "pack", "title": "t", "source": source, "claims": [claim("mfa", test)]}
+    (tmp_path / "pack.yaml").write_text(yaml.safe_dump(pack))
+    arguments = ("run", "-vv", "-c", "auditor.yaml", "--policies", "pack.yaml", "-o", "out", "-f", "json,html")
+    try:
+        done = subprocess.run(
+            [*COMMAND, *arguments],
+            cwd=tmp_path,
+            env=environment(GITHUB_TOKEN=token),
+            capture_output=True,
+            check=False,
+            timeout=100,
+        )
+    finally:
+        server.stop()
+    said = done.stdout + done.stderr
+    assert done.returncode == 3, said.decode()
+    (run,) = (path for path in (tmp_path / "out").iterdir() if path.is_dir())
+    for name in ("evidence/code.main.jsonl", "findings/code.main.jsonl", "report.json", "report.html"):
+        assert f"Forbidden: {MASK}".encode() in (run / name).read_bytes(), f"the control: {name} quotes what was said"
+    assert found({"GITHUB_TOKEN": token}, ("stdout and stderr", said), *texts(tmp_path / "out")) == []
+
+
 def test_the_search_would_find_each_form_of_each_secret_in_any_file_or_package(tmp_path: Path) -> None:
     for name, secret in CANARIES.items():
         for number, form in enumerate(forms(secret).values()):
             place = tmp_path / f"{name}-{number}"
             place.mkdir()
-            (place / "file").write_text(f"xxx {form} xxx")
-            assert found({name: secret}, *texts(place)), form
+            for text in (f"xxx {form} xxx", json.dumps([form], indent=4), html.escape(form)):
+                (place / "file").write_text(text)
+                assert found({name: secret}, *texts(place)), text
             with zipfile.ZipFile(tmp_path / f"{name}-{number}.zip", "w") as package:
                 package.writestr("inner/file", f"xxx {form} xxx")
             assert found({name: secret}, *texts(tmp_path / f"{name}-{number}.zip")), form

@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import html
 import json
+import quopri
+import re
 import threading
 import urllib.parse
 from typing import Any
@@ -34,6 +36,80 @@ every_secret = pytest.mark.parametrize("secret", SECRETS.values(), ids=SECRETS.k
 
 def basic(user: str, secret: str) -> str:
     return base64.b64encode(f"{user}:{secret}".encode()).decode()
+
+
+def in_lines(raw: bytes, columns: int, end: str = "\n") -> str:
+    """Base64 that is broken within what is given: it stands near the end of the first line, and goes on in the next."""
+    encoded = base64.b64encode(b"x" * (columns // 4 * 3 - len(raw) // 2) + raw).decode()
+    return end.join(encoded[at : at + columns] for at in range(0, len(encoded), columns))
+
+
+def escaped(secret: str, octet: str) -> str:
+    return "".join(octet.format(one) for one in secret.encode())
+
+
+def units(secret: str, unit: str) -> str:
+    """Each in UTF-16, so that what is beyond it is written as a pair, as in JSON."""
+    raw = secret.encode("utf-16-be")
+    return "".join(unit.format(256 * high + low) for high, low in zip(raw[::2], raw[1::2], strict=True))
+
+
+def in_turn(text: str) -> str:
+    """Digits of hexadecimal in capital and small letters by turns."""
+    return "".join(char.upper() if index % 3 else char.lower() for index, char in enumerate(text))
+
+
+def nested(secret: str) -> dict[str, str]:
+    """The secret in spellings within each other, or that other programs take liberties in."""
+    raw = secret.encode()
+    percent = urllib.parse.quote(secret, safe="")
+    inner = base64.b64encode(raw)
+    soft = quopri.encodestring(raw, quotetabs=True).decode()
+    return {
+        "percent, mixed": re.sub("%..", lambda one: in_turn(one[0]), escaped(secret, "%{:02x}")),
+        "percent, a letter": f"%{raw[0]:02x}{secret[1:]}",
+        "percent, a letter in capitals": f"%{raw[0]:02X}{percent[1:]}" if percent[0] == secret[0] else percent,
+        "percent, twice": urllib.parse.quote(percent, safe=""),
+        "percent, thrice": urllib.parse.quote(urllib.parse.quote(percent, safe=""), safe=""),
+        "percent, twice in small letters": escaped(secret, "%25{:02x}"),
+        "JavaScript's escape": units(secret, "%u{:04X}"),
+        "base64, MIME": base64.encodebytes(b"x" * (57 - len(raw) // 2) + raw).decode(),
+        "base64, GitHub": in_lines(raw, 60) + "\n",
+        "base64, PEM": in_lines(raw, 64, "\r\n"),
+        "base64, one line": in_lines(raw, 76, " "),
+        "base64, JSON": in_lines(raw, 60, "\\n"),
+        "base64, indented": in_lines(raw, 64, "\n    "),
+        "base64 in a URL": urllib.parse.quote(base64.b64encode(b"u:" + raw).decode(), safe=""),
+        "base64 twice": base64.b64encode(inner).decode(),
+        "base64 twice, of Basic": base64.b64encode(b"Basic " + base64.b64encode(b"u:" + raw)).decode(),
+        "base64 of percent": base64.b64encode(percent.encode()).decode(),
+        "base64 of JSON": base64.b64encode(json.dumps({"a": secret}).encode()).decode(),
+        "base64 of UTF-16": base64.b64encode(secret.encode("utf-16-le")).decode(),
+        "base64 of UTF-16, big": base64.b64encode(f"a{secret}".encode("utf-16-be")).decode(),
+        "base64 of hexadecimal": base64.b64encode(raw.hex().encode()).decode(),
+        "hex, mixed": in_turn(raw.hex()),
+        "hex, colons": raw.hex(":"),
+        "hex, blanks": raw.hex(" ").upper(),
+        "hex, hyphens": raw.hex("-"),
+        "hex, words": raw.hex(" ", 2),
+        "hex of user and secret": (b"user:" + raw).hex(),
+        "hex of Basic": base64.b64encode(b"u:" + raw).hex(),
+        "octets": escaped(secret, "\\x{:02x}"),
+        "octets, capital": escaped(secret, "\\x{:02X}"),
+        "octal": escaped(secret, "\\{:03o}"),
+        "units": units(secret, "\\u{:04x}"),
+        "units, mixed": in_turn(units(secret, "\\u{:04x}")).replace("\\U", "\\u"),
+        "HTML, decimal": "".join(f"&#{ord(char)};" for char in secret),
+        "HTML, hexadecimal": "".join(f"&#x{ord(char):x};" for char in secret),
+        "HTML, capital": "".join(f"&#X{ord(char):04X};" for char in secret),
+        "HTML in HTML": html.escape(f"{html.escape(secret[:2])}&#{ord(secret[2])};{html.escape(secret[3:])}"),
+        "JSON in JSON": json.dumps(json.dumps(secret))[3:-3],
+        "quoted-printable": soft,
+        "quoted-printable, all": escaped(secret, "={:02X}"),
+        "quoted-printable, broken": f"{soft[: len(soft) // 3]}=\n{soft[len(soft) // 3 :]}"
+        if "=" not in soft
+        else f"{escaped(secret[:5], '={:02X}')}=\r\n{escaped(secret[5:], '={:02X}')}",
+    }
 
 
 def forms(secret: str) -> dict[str, str]:
@@ -69,6 +145,7 @@ def forms(secret: str) -> dict[str, str]:
         "repr": repr(secret)[1:-1],
         "ascii": ascii(secret)[1:-1],
         "bytes": repr(raw)[2:-1],
+        **nested(secret),
     }
 
 
@@ -247,10 +324,10 @@ def test_many_tokens_of_one_issuer_are_masked_and_the_pattern_does_not_grow() ->
     """Tokens start alike; one that is the start of another is no reason to leave the rest of it."""
     tokens = [f"eyJhbGciOiJkaXIi..{'a' * number}.{number:04}" for number in range(200)]
     redactor = Redactor([*tokens[:2], "eyJhbGciOiJkaXIi..aaa"])
-    assert redactor._starts is not None
-    before = len(redactor._starts.pattern)
+    assert redactor._known.starts is not None
+    before = len(redactor._known.starts.pattern)
     for token in tokens:
         redactor.conceal(token)
     assert redactor.text(" ".join(tokens)) == " ".join([MASK] * len(tokens))
     assert redactor.text("eyJhbGciOiJkaXIi..aaaa-eyJhbGciOiJkaXIi-eyJhbGci") == f"{MASK}a-eyJhbGciOiJkaXIi-eyJhbGci"
-    assert len(redactor._starts.pattern) < 3 * before
+    assert len(redactor._known.starts.pattern) < 3 * before

@@ -17,6 +17,7 @@ import requests
 import yaml
 
 from auditor import yamlcore
+from tests.test_redact import nested
 from tests.world_runs import PACK, Audited
 
 CANARIES = {
@@ -47,6 +48,7 @@ def forms(secret: str) -> Iterator[bytes]:
         core = base64.b64encode(before + raw)[len(before) + 2 : -4]
         yield core
         yield core.replace(b"+", b"-").replace(b"/", b"_")
+    yield from (form.encode() for form in nested(secret).values())
 
 
 def found_in(secret: str, folder: Path, output: bytes) -> list[str]:

@@ -207,4 +207,4 @@ def _mismatch(raw: bytes) -> str:
 
 
 def _words(error: psycopg.Error) -> str:
-    return error.diag.message_primary or str(error).strip().partition("\n")[0]
+    return error.diag.message_primary or str(error).strip()
