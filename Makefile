@@ -44,7 +44,7 @@ sample: $(VENV)/.dev ## Write reports/sample/ again: one run of the broken world
 	@.ci/system-packages postgresql
 	rm -rf build/sample reports/sample && mkdir -p build reports
 	$(BIN)/auditor demo --world broken --fail-on never -o build/sample -f html,junit,markdown,csv,evidence
-	mv "$$(ls -d build/sample/*Z-* | tail -n 1)" reports/sample
+	mv "$$(dirname "$$(grep -l '"sequence":2,' build/sample/*Z-*/report.json)")" reports/sample
 	mv build/sample/auditor.keys.json reports/sample.keys.json
 
 bench: $(VENV)/.dev ## Measure time, memory and API calls (figures, not assertions)
