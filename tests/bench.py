@@ -78,12 +78,13 @@ def volumes(size: int, folder: Path) -> tuple[float, int, float]:
         config.write_text(
             "version: 1\norganization: Bench\ntargets:\n"
             f'  - {{id: prod, type: aws, account_id: "{server.state.account_id}", endpoint_url: "{server.url}"}}\n'
+            "  - {id: past, type: runs, path: reports, allow_unsigned: true}\n"
         )
         command = ["run", "-c", str(config), "-o", str(folder / "reports"), "--fail-on", "never", "-f", "json"]
         only = ["--test", "rest-ebs-volumes-encrypted"]
         script = "import resource,sys;from auditor.cli import guarded,auditor;"
-        script += "guarded(lambda: auditor.main(sys.argv[1:], 'auditor', standalone_mode=False));"
-        script += "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss/1024, file=sys.stderr)"
+        script += "code = guarded(lambda: auditor.main(sys.argv[1:], 'auditor', standalone_mode=False));"
+        script += "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss/1024, file=sys.stderr); sys.exit(code)"
         start = time.perf_counter()
         environment = {**os.environ, "AWS_ACCESS_KEY_ID": "AKIABENCH", "AWS_SECRET_ACCESS_KEY": "bench-secret-key"}
         done = subprocess.run(
