@@ -108,8 +108,9 @@ def test_private_and_public_keys_never_share_a_file(made: tuple[Path, Path], tmp
         (link, folder / "k"),
         (folder / "k.new", folder / "k"),
     ):
-        with pytest.raises(UsageError, match="would be in one file"):
+        with pytest.raises(UsageError, match="would be in one file") as caught:
             keys.generate(private, public, NOW)
+        assert [problem.file for problem in caught.value.problems] == [str(private)]
         assert not list(folder.iterdir())
     before = made[0].read_bytes()
     with pytest.raises(UsageError, match="would be in one file"):
@@ -117,6 +118,12 @@ def test_private_and_public_keys_never_share_a_file(made: tuple[Path, Path], tmp
     assert made[0].read_bytes() == before
     assert sorted(path.name for path in tmp_path.glob("auditor.*")) == ["auditor.key", "auditor.keys.json"]
     keys.generate(folder / "k", folder / "k.json", NOW)  # the positive control
+
+
+def test_of_a_file_that_is_no_key_not_all_is_read(tmp_path: Path) -> None:
+    (tmp_path / "large").write_bytes(b"x" * (keys.MOST_OCTETS + 1))
+    (tmp_path / "large").chmod(0o600)
+    assert len(keys.read_private(tmp_path / "large")) == keys.MOST_OCTETS
 
 
 def test_a_key_does_not_show_itself(made: tuple[Path, Path]) -> None:
