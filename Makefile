@@ -16,7 +16,7 @@ demo: $(VENV)/.sandbox ## Audit both demo worlds, as it should be and broken, an
 dev: $(VENV)/.dev ## Install what is needed to work on it
 
 test: $(VENV)/.dev ## Lint, types, import contracts and all tests but the long ones
-	@.ci/system-packages postgresql chromium zsh fish
+	@.ci/system-packages postgresql chromium zsh fish zip unzip
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
