@@ -24,7 +24,7 @@ test: $(VENV)/.dev ## Lint, types, import contracts and all tests but the long o
 	$(BIN)/pytest -m "not long" -n 2 --dist loadgroup
 
 test-long: $(VENV)/.dev ## The tests that take minutes, and `make mutants`
-	@.ci/system-packages postgresql chromium
+	@.ci/system-packages postgresql chromium zip unzip
 	$(BIN)/pytest -m long
 	$(BIN)/python -m tests.mutants
 
