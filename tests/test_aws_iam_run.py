@@ -58,7 +58,7 @@ def test_a_report_from_the_future_is_an_error(aws: PagingAws, tmp_path: Path) ->
     aws.state.iam.generated += dt.timedelta(hours=2)
     found = audit(aws, tmp_path, "mfa")
     assert found.claims == {"mfa": "unproven"}
-    assert "after it was read" in found.message("arn:aws:iam::123456789012:root")
+    assert "dated ahead: iam.get_credential_report() is of" in found.message("arn:aws:iam::123456789012:root")
 
 
 def test_a_clock_that_differs_makes_ages_unproven(aws: PagingAws, tmp_path: Path) -> None:
