@@ -142,7 +142,7 @@ class Experiment:
             world.policy,
             world.plan,
             scope,
-            world.head.run.as_of,
+            max(world.head.run.as_of, utcnow()),  # what is played now is asked now
             world.plugins.checks,
             world.plugins.sources,
         )
