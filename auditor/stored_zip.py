@@ -55,7 +55,7 @@ class Entry(NamedTuple):
 def unsafe(name: str) -> str:
     """Say why a name may stand in no archive; "" where it may: unpacked anywhere, it stays below the folder."""
     parts = name.split("/")
-    if not name or name.startswith("/") or "" in parts:
+    if "" in parts:
         return "is absolute, or has an empty part"
     if not {".", ".."}.isdisjoint(parts):
         return "leads out of the folder it is unpacked into"
@@ -181,7 +181,7 @@ class StoredZip:
     def __init__(self, path: Path) -> None:
         """Open an archive; `EvidenceError` where a single byte is not as it has to be, `OSError` as `open` raises."""
         self._path = path
-        self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self._descriptor = os.open(path, os.O_RDONLY)
         try:
             self._places = self._compare()
         except BaseException:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from auditor.model import EvidenceError
-from auditor.stored_zip import CHUNK, Entry, StoredZip, Writer, _central, _end, _local
+from auditor.stored_zip import CHUNK, MOST_16, Entry, StoredZip, Writer, _central, _end, _local, unsafe
 
 LARGE = 0xFFFFFFFF
 """What stands in a field of 32 bits where the number is in one of 64; so the number itself is the first that does."""
@@ -119,3 +119,29 @@ def test_an_archive_is_let_go_of(path: Path) -> None:
     with pytest.raises(OSError, match="Bad file descriptor"):
         handle.read()
     assert isinstance(handle, io.BufferedReader)
+
+
+def test_an_archive_that_is_refused_is_let_go_of(path: Path) -> None:
+    with StoredZip(path) as archive:
+        assert archive.name == "a.zip"
+    before = len(list(Path("/dev/fd").iterdir()))
+    path.write_bytes(path.read_bytes() + b"x")
+    for _ in range(3):
+        with pytest.raises(EvidenceError):
+            StoredZip(path)
+    assert len(list(Path("/dev/fd").iterdir())) == before
+
+
+def test_names_that_are_just_unsafe_and_just_not() -> None:
+    assert unsafe("x" * MOST_16) == ""
+    assert unsafe("x" * (MOST_16 + 1)) == "is longer than an archive can say"
+    for char in ("\u2028", "\u2029", "\ud800", "\x00", "\u202e"):
+        assert unsafe(f"a{char}b") == "has a control character"
+
+
+def test_the_other_of_two_names_that_are_alike_is_named() -> None:
+    writer = Writer(io.BytesIO())
+    for name in ("A", "a"):
+        writer.add(name, 0, [])
+    with pytest.raises(EvidenceError, match=r"^'a': is the same name as 'A' to some systems$"):
+        writer.close()
