@@ -25,6 +25,8 @@ LONGEST_MESSAGE = 1000
 """Characters that are kept of what a system said instead of an answer."""
 SUBSTRING_MINIMUM = 8
 """A secret shorter than this is masked only where it is the whole value: as a substring it would hit by chance."""
+NOTHING = re.compile("(?!)")
+"""A pattern that matches nowhere."""
 LONGEST_WHOLE = 256
 """Characters of a value that is looked at as a whole: of a short secret, each in many characters."""
 
@@ -51,9 +53,9 @@ def parts_of(secret: str) -> Iterator[str]:
     """
     lines = (line for line in secret.splitlines() if "-----" not in line)
     for text in (secret, " ".join(secret.split()), *lines):
+        if len(text) < SUBSTRING_MINIMUM:
+            continue
         for written in (text, text.replace(" ", "+"), text.lower()):
-            if len(written) < SUBSTRING_MINIMUM:
-                continue
             yield from in_octets(written)
             octets = octets_of(written)
             for _ in range(DEPTH):
@@ -82,7 +84,7 @@ class _Known(NamedTuple):
 
     wholes: frozenset[str]
     parts: Mapping[str, tuple[str, ...]]
-    starts: re.Pattern[str] | None
+    starts: re.Pattern[str]
     shortest: int
 
     def learn(self, secret: str) -> _Known:
@@ -119,8 +121,6 @@ class _Known(NamedTuple):
         return found
 
     def _as_they_stand(self, octets: str) -> Iterator[Span]:
-        if self.starts is None:
-            return
         found = self.starts.search(octets)
         while found is not None:
             at = found.start()
@@ -135,7 +135,7 @@ class Redactor:
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         self._lock = threading.Lock()
-        self._known = _Known(frozenset(), {}, None, sys.maxsize)
+        self._known = _Known(frozenset(), {}, NOTHING, sys.maxsize)
         self._pseudonyms: Pseudonyms | None = None
         for secret in secrets:
             self.conceal(secret)

@@ -106,7 +106,11 @@ def readings(octets: str, shortest: int) -> Iterator[Reading]:
         read = unit.sub(said, octets)
         if read != octets:
             yield Reading(read, [(0, len(read))], functools.partial(_units, octets, unit, said))
-    for encoding, runs in zip((_BASE64, _HEXADECIMAL, _HEXADECIMAL), patterns[1:4], strict=True):
+    for encoding, runs in (
+        (_BASE64, patterns.base64),
+        (_HEXADECIMAL, patterns.hexadecimal),
+        (_HEXADECIMAL, patterns.apart),
+    ):
         for run in runs.finditer(octets):
             digits = "".join(encoding.words.findall(run[0]))
             for skipped in range(math.lcm(8, encoding.bits) // encoding.bits):  # before it there may be something else
@@ -180,7 +184,8 @@ _HEXADECIMAL = _Encoding(4, re.compile(rf"{_HEX}+"), _of_hexadecimal)
 
 def _said(unit: re.Match[str]) -> str:
     """Return the octets that an escape stands for."""
-    kind, said = unit.lastgroup or "", unit[unit.lastgroup or 0]
+    kind = str(unit.lastgroup)  # each way to write one has its group
+    said = unit[kind]
     if kind in ("control", "itself"):
         return _CONTROL.get(said, said)
     if kind == "name":

@@ -140,6 +140,21 @@ def test_a_secret_is_known_in_the_ways_that_others_write_it() -> None:
         assert Redactor([short]).text(text) == MASK
 
 
+def test_secrets_may_hold_what_is_no_character() -> None:
+    """Half of a pair, as JSON may hold it; an octet, as the environment; both, and what Latin-1 has as one octet."""
+    for secret in ("halves-\ud800-\udc41", "octet-\udcff-of", "s\xe9cret-\udcff-of", "s\xe9cret-\ud800-of"):
+        assert Redactor([secret]).text(f"({secret})") == f"({MASK})"
+    assert Redactor(["octet-\xff-of"]).text(r"(octet-\xff-of)") == f"({MASK})"
+
+
+def test_no_character_is_masked_in_part() -> None:
+    """Octets of one may be those that a secret begins or ends with, in another encoding."""
+    assert Redactor(["\xbfabcdefgh"]).text("x\xffabcdefgh y") == f"x{MASK} y"
+    assert Redactor(["\x83abcdefgh"]).text("x\u20c3abcdefgh y") == f"x{MASK} y"
+    assert Redactor(["abcdefgh\xc3"]).text("xabcdefgh\xe9Z") == f"x{MASK}Z"
+    assert Redactor(["abcdefgh\xe2"]).text("xabcdefgh\u20acZZ") == f"x{MASK}ZZ"
+
+
 def test_of_two_secrets_that_begin_alike_the_longer_is_masked() -> None:
     redactor = Redactor(["12345678-and-more", "12345678"])
     assert redactor.text("a 12345678-and-more b 12345678-and c") == f"a {MASK} b {MASK}-and c"
