@@ -116,6 +116,7 @@ def test_a_secret_is_known_in_the_ways_that_others_write_it() -> None:
     assert redactor.text(long.lower()) == MASK
     assert redactor.text("x of it: ABCDEFGH y") == f"x {MASK} y"
     assert redactor.text("of it: abcdefgh") == MASK
+    assert Redactor(["short\nof it: ABCDEFGH"]).text("x of it: ABCDEFGH y") == f"x {MASK} y"
     assert redactor.text("short") == "short"
     assert Redactor(["a \t\t\t\t\t\t b"]).text("a b (a b)") == "a b (a b)"  # put on one line it is too short
     eight, seven = "12345678", "1234567"
@@ -144,6 +145,7 @@ def test_secrets_may_hold_what_is_no_character() -> None:
     """Half of a pair, as JSON may hold it; an octet, as the environment; both, and what Latin-1 has as one octet."""
     for secret in ("halves-\ud800-\udc41", "octet-\udcff-of", "s\xe9cret-\udcff-of", "s\xe9cret-\ud800-of"):
         assert Redactor([secret]).text(f"({secret})") == f"({MASK})"
+    assert Redactor(["\xe9\ud800x"]).text("\xe9\ud800x") == MASK  # which is looked for as a whole value only
     assert Redactor(["octet-\xff-of"]).text(r"(octet-\xff-of)") == f"({MASK})"
 
 
