@@ -226,12 +226,14 @@ def of_files(change: Callable[[Files, Chain, Random], set[str]]) -> Tampering:
 
     def tamper(chain: Chain, rng: Random) -> Told:
         files = read(chain.packed())
+        before = dict(files)
         names = change(files, chain, rng)
         if rng.random() < 0.5:
             put(chain, files, rng)
             return Told(frozenset({*names, STATEMENT}) if names else frozenset())
+        changed = dict(files)
         sealed_anew(files, chain, rng)
-        put(chain, files, rng)
+        put(chain, files if files != before else changed, rng)  # made anew, a changed statement may be itself again
         return Told(frozenset({*names, STATEMENT}))
 
     return tamper
