@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from auditor import __version__, judge, keys, plan, policy, seal, timestamps, verdicts, verify
+from auditor import __version__, judge, keys, plan, policy, predecessor, seal, timestamps, verdicts, verify
 from auditor.checking import Check
 from auditor.contents import Directory
 from auditor.evidence import FOLDER
@@ -23,9 +23,10 @@ from auditor.keys import KeyRing, SigningKey
 from auditor.model import EvidenceError, Problem, UsageError
 from auditor.plan import Plan, Task
 from auditor.policy import Policy
+from auditor.predecessor import Predecessor
 from auditor.questions import SourceType
 from auditor.redact import Redactor
-from auditor.results import Head, PreviousRun, ReportFormat, RunInfo, TimeStamp, Tool
+from auditor.results import Head, ReportFormat, RunInfo, TimeStamp, Tool
 from auditor.scope import Reached, reach
 from auditor.settings import Settings
 from auditor.sources import timestamp_authority
@@ -87,8 +88,10 @@ class Audit:
         """Carry the audit out; return the run's folder and what it came to."""
         keeper = find_secrets(self.settings, self.plugins.sources, self.redactor)
         started = self.clock()
-        if behind := self._behind(started, (seal.latest_run(self.output) or (None, 0))[0]):
-            raise UsageError(Problem(behind))
+        self.output.mkdir(parents=True, exist_ok=True)
+        with seal.place_in_chain(self.output):
+            if reason := self._objection(self._predecessor(), started):
+                raise UsageError(Problem(reason))
         run = self.output / f"{started:%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
         self._prepare(run)
         done = self._collect(executor, run, keeper)
@@ -105,16 +108,16 @@ class Audit:
 
     def _conclude(self, run: Path, started: dt.datetime, as_of: dt.datetime) -> Head:
         """Seal the evidence, judge it, and seal what came of it."""
-        previous = seal.latest_run(self.output)
+        previous = self._predecessor()
         reached = reach(run / FOLDER, self.plan, self.plugins.sources)
         scope = seal.Scope(
             run=run.name,
-            sequence=previous[1] + 1 if previous else 1,
+            sequence=previous.sequence + 1 if previous else 1,
             tool=TOOL,
             organization=self.settings.organization,
             started_at=started,
             as_of=as_of,
-            previous_run=previous[0] if previous else None,
+            previous_run=previous.run if previous else None,
             scope=tuple(one.item for one in reached),
         )
         evidence_sha256 = seal.seal_evidence(run, scope, self.key)
@@ -126,32 +129,35 @@ class Audit:
             timestamp=timestamp,
             finished_at=self.clock(),
         )
-        self._refuse_dates(scope, finished)
+        self._refuse(scope, finished, previous)
         self.progress.judging()
         head = conclude(run, run, self.policy, self.plan, reached, scope, finished, self.plugins, self.formats)
         seal.seal_run(run, finished, self.key)
         return head
 
-    def _refuse_dates(self, scope: seal.Scope, finished: seal.Finished) -> None:
+    def _refuse(self, scope: seal.Scope, finished: seal.Finished, previous: Predecessor | None) -> None:
         """Refuse to seal what would not verify: since the start the clock was set back, or the key given up."""
         known, reasons = None, []
-        if self.key is not None and self.key_file is not None:
-            known = keys.load(self.key_file).find(self.key.id)
+        ring = self._ring()
+        if self.key is not None and ring is not None:
+            known = ring.find(self.key.id)
             if known is None:
                 reasons.append(f"its key {self.key.id} is not in {self.key_file} any more")
         reasons += verify.dates(known, scope, finished)
-        reasons += filter(None, [self._behind(finished.finished_at, scope.previous_run)])
+        reasons += filter(None, [self._objection(previous, finished.finished_at)])
         if reasons:
             raise EvidenceError(f"the run was not sealed, for it would not verify: {'; '.join(reasons)}")
 
-    def _behind(self, now: dt.datetime, previous: PreviousRun | None) -> str:
-        """Say that the run before ended later than now, so that none can follow it; "" where it did not."""
-        ended = seal.ended_at(self.output / previous.id) if previous else None
-        if not previous or not ended or not verify.dated_back(now, ended):
-            return ""
-        times = f"{ended:%Y-%m-%d %H:%M:%S} UTC, and now it is {now:%Y-%m-%d %H:%M:%S} UTC"
-        mend = "a clock was wrong; take that run away, or write to another folder (-o)"
-        return f"{previous.id}, the run before, ended {times}: {mend}"
+    def _predecessor(self) -> Predecessor | None:
+        return predecessor.find(self.output, self._ring())
+
+    def _objection(self, previous: Predecessor | None, now: dt.datetime) -> str:
+        """Say why a run that ends now cannot follow that one; "" where it can."""
+        return predecessor.objection(previous, self.settings.organization, now, signs=self.key is not None)
+
+    def _ring(self) -> KeyRing | None:
+        """Return the keys that count now; None where nobody says which."""
+        return keys.load(self.key_file) if self.key_file is not None else None
 
     def _stamp(self, run: Path, as_of: dt.datetime) -> TimeStamp | None:
         """Have the evidence statement stamped; where that cannot be done the run goes on without, and says so."""

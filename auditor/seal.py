@@ -10,12 +10,13 @@ from __future__ import annotations
 import datetime as dt
 import fcntl
 import hashlib
+import logging
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
@@ -25,6 +26,7 @@ from auditor.keys import Moment, SigningKey
 from auditor.model import EvidenceError
 from auditor.results import PreviousRun, ScopeItem, TimeStamp, Tool
 
+LOG = logging.getLogger(__name__)
 EVIDENCE, MANIFEST, SUMS = "evidence.statement.json", "manifest.statement.json", "SHA256SUMS"
 STAMP = "evidence.statement.tsr"
 PLAN = "plan.json"
@@ -108,10 +110,10 @@ def seal_run(run: Path, finished: Finished, key: SigningKey | None = None) -> st
 
 
 def give_up(run: Path) -> None:
-    """Take away the statements of a run that was interrupted: it has no place in the chain, and holds none up."""
-    for name in (MANIFEST, SUMS, EVIDENCE):
-        for path in (run / name, run / f"{name}.partial"):
-            path.unlink(missing_ok=True)
+    """Leave nothing but the evidence of a run that was interrupted: no place in the chain, nothing that was judged."""
+    for name in Directory(run).names():
+        if not is_evidence(name):
+            (run / name).unlink()
 
 
 def is_evidence(name: str) -> bool:
@@ -161,7 +163,7 @@ def place_in_chain(folder: Path) -> Iterator[None]:
     """Hold the end of the chain of runs in a folder, so that two runs at once do not both follow the same one."""
     descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        _wait(descriptor, fcntl.LOCK_EX, folder)
         yield
     finally:
         os.close(descriptor)
@@ -176,10 +178,55 @@ def at_rest(folder: Path) -> Iterator[None]:
         yield
         return
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH)
+        _wait(descriptor, fcntl.LOCK_SH, folder)
         yield
     finally:
         os.close(descriptor)
+
+
+def _wait(descriptor: int, kind: int, folder: Path) -> None:
+    """Take a lock; whoever has to wait for it is told what for."""
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        LOG.warning("a run is being sealed in %s: waiting until it is", folder)
+        fcntl.flock(descriptor, kind)
+
+
+class Found(NamedTuple):
+    """A finished run, by what its evidence statement says, whoever signed that."""
+
+    sequence: int
+    name: str
+    organization: str
+    is_signed: bool
+
+
+class Survey(NamedTuple):
+    """The finished runs of a folder, and those that are damaged, each with the reason."""
+
+    found: list[Found]
+    damaged: dict[str, EvidenceError]
+
+    def last(self, *, strict: bool) -> Found | None:
+        """Return the one with the highest number; `strict` raises `EvidenceError` where a damaged one may have it."""
+        last = max(self.found, default=None)
+        if strict and (odd := max(self.damaged, default="")) and _second(odd) >= _second(last.name if last else ""):
+            raise self.damaged[odd]
+        return last
+
+
+def survey(folder: Path) -> Survey:
+    """Look at the runs of a folder; those that were interrupted before their end are none."""
+    found, damaged = [], {}
+    for run in folder.glob("*"):
+        if RUN_ID.fullmatch(run.name) and (run / MANIFEST).is_file():
+            try:
+                found.append(_found(run))
+            except EvidenceError as error:
+                reason = str(error).removeprefix(f"{EVIDENCE}: ")
+                damaged[run.name] = EvidenceError(f"{run / EVIDENCE}: {reason}")
+    return Survey(found, damaged)
 
 
 def latest_run(
@@ -187,24 +234,11 @@ def latest_run(
 ) -> tuple[PreviousRun, int] | None:
     """Return the last finished run in a folder (of an organization, where one is named), and its sequence number.
 
-    The last is the one with the highest number. A damaged run is nobody's predecessor, and does not keep others from
-    running; `strict` raises `EvidenceError` where one may have been the last.
+    `strict` raises `EvidenceError` where a damaged run may have been the last.
     """
-    found: list[tuple[int, str, Path]] = []
-    damaged: dict[str, EvidenceError] = {}
-    for run in folder.glob("*"):
-        if RUN_ID.fullmatch(run.name) and (run / MANIFEST).is_file():
-            try:
-                scope = _scope(run)
-            except EvidenceError as error:
-                damaged[run.name] = error
-                continue
-            if organization in (None, scope.organization):
-                found.append((scope.sequence, run.name, run))
-    sequence, name, newest = max(found, default=(0, "", folder))
-    if strict and (last := max(damaged, default="")) and _second(last) >= _second(name):
-        raise damaged[last]
-    return (PreviousRun(name, sha256_file(newest / MANIFEST)), sequence) if found else None
+    found, damaged = survey(folder)
+    last = Survey([one for one in found if organization in (None, one.organization)], damaged).last(strict=strict)
+    return (PreviousRun(last.name, sha256_file(folder / last.name / MANIFEST)), last.sequence) if last else None
 
 
 def ended_at(run: Path) -> dt.datetime | None:
@@ -221,11 +255,13 @@ def _second(run: str) -> str:
     return run.partition("-")[0]
 
 
-def _scope(run: Path) -> Scope:
-    try:
-        return decode_evidence(envelope.payload_unverified(contents.read(Directory(run), EVIDENCE))).predicate
-    except EvidenceError as error:
-        raise EvidenceError(f"{run / EVIDENCE}: {str(error).removeprefix(f'{EVIDENCE}: ')}") from None
+def _found(run: Path) -> Found:
+    """Return what a run says of itself; `EvidenceError` where it is damaged, or a copy under another name."""
+    data = contents.read(Directory(run), EVIDENCE)
+    scope = decode_evidence(envelope.payload_unverified(data)).predicate
+    if scope.run != run.name:
+        raise EvidenceError(f"is of the run {scope.run}, and stands in {run.name}")
+    return Found(scope.sequence, scope.run, scope.organization, envelope.is_signed(data))
 
 
 def _write(path: Path, statement: msgspec.Struct, key: SigningKey | None) -> str:

@@ -16,6 +16,7 @@ import msgspec
 
 from auditor import contents, envelope, seal, timestamps
 from auditor.contents import Contents, Directory
+from auditor.envelope import Opened
 from auditor.evidence import FOLDER, changed_line
 from auditor.keys import KeyRing, PublicKey
 from auditor.model import EvidenceError
@@ -26,6 +27,7 @@ READERS = 4
 UNSIGNED = "is not signed: anybody could have made or changed it (to read it nevertheless: --allow-unsigned)"
 NO_STAMP = "no time-stamp authority says when this was; its dates rest on the clock of the machine that made it"
 UNHELD = "the key file names no time-stamp authority to hold that against (auditor keys authority FILE)"
+CHANGED = "is not what was sealed: its SHA-256 differs"
 NO_KEYS = "is signed, and no key file was given to hold its signature against (--keys FILE)"
 
 
@@ -85,6 +87,7 @@ class Verified(msgspec.Struct, frozen=True, kw_only=True):
 class _Statements(msgspec.Struct, frozen=True):
     evidence: EvidenceStatement
     manifest: ManifestStatement
+    evidence_sha256: str
     manifest_sha256: str
     key: PublicKey | None
 
@@ -107,6 +110,20 @@ def verify_run(run: Contents, keys: KeyRing | None, *, allow_unsigned: bool = Fa
         key=statements.key,
         stamped=stamped,
     )
+
+
+def verify_statements(run: Contents, keys: KeyRing | None) -> tuple[seal.Finished, str]:
+    """Return the end of a run and its manifest's SHA-256, once both statements are what was sealed.
+
+    No other file is compared. Without `keys` it is not asked who signed. Raises `DoesNotVerify`.
+    """
+    statements = _opened(run, _unverified) if keys is None else _statements(run, keys, allow_unsigned=True)
+    flaws = set(_said(run, statements))
+    if statements.evidence_sha256 != statements.manifest.predicate.evidence_sha256:
+        flaws.add(Flaw(seal.EVIDENCE, 0, CHANGED))
+    if flaws:
+        raise DoesNotVerify(sorted(flaws))
+    return statements.manifest.predicate, statements.manifest_sha256
 
 
 def require_timestamps(runs: Sequence[Verified]) -> None:
@@ -172,24 +189,33 @@ def _statements(run: Contents, keys: KeyRing | None, *, allow_unsigned: bool) ->
             raise EvidenceError(NO_KEYS)
         return keys.find(key_id)
 
-    evidence, evidence_key, _ = _open(run, seal.EVIDENCE, seal.decode_evidence, find)
-    manifest, key, digest = _open(run, seal.MANIFEST, seal.decode_manifest, find)
+    statements = _opened(run, lambda data: envelope.open_envelope(data, find))
+    if statements.key is None and not allow_unsigned:
+        _refuse(seal.MANIFEST, UNSIGNED)
+    return statements
+
+
+def _unverified(data: bytes) -> Opened:
+    return Opened(envelope.payload_unverified(data), None)
+
+
+def _opened(run: Contents, opening: Callable[[bytes], Opened]) -> _Statements:
+    evidence, evidence_key, evidence_sha256 = _open(run, seal.EVIDENCE, seal.decode_evidence, opening)
+    manifest, key, manifest_sha256 = _open(run, seal.MANIFEST, seal.decode_manifest, opening)
     if key != evidence_key:
         _refuse(seal.EVIDENCE, "is not signed by the key that signed the manifest statement")
-    if key is None and not allow_unsigned:
-        _refuse(seal.MANIFEST, UNSIGNED)
-    return _Statements(evidence, manifest, digest, key)
+    return _Statements(evidence, manifest, evidence_sha256, manifest_sha256, key)
 
 
 def _open(
-    run: Contents, name: str, decode: Callable[[bytes], Statement], find: Callable[[str], PublicKey | None]
+    run: Contents, name: str, decode: Callable[[bytes], Statement], opening: Callable[[bytes], Opened]
 ) -> tuple[Statement, PublicKey | None, str]:
     try:
         data = contents.read(run, name)
     except EvidenceError as error:
         _refuse(name, f"{str(error).removeprefix(f'{name}: ')}; is {run.name} a run?")
     try:
-        opened = envelope.open_envelope(data, find)
+        opened = opening(data)
         return decode(opened.payload), opened.key, hashlib.sha256(data).hexdigest()
     except EvidenceError as error:
         _refuse(name, str(error))
@@ -307,7 +333,7 @@ def _changed(run: Contents, name: str, digest: str) -> Flaw | None:
     try:
         if contents.sha256(run, name) == digest:
             return None
-        line, reason = 0, "is not what was sealed: its SHA-256 differs"
+        line, reason = 0, CHANGED
         if name.startswith(f"{FOLDER}/"):
             with run.open(name) as handle:
                 line, why = changed_line(handle)

@@ -210,7 +210,7 @@ def test_the_run_with_the_highest_number_is_the_last(folder: Path) -> None:
     (run,) = runs(folder / "reports")
     newest = run.with_name(f"{run.name[:17]}00000000")
     shutil.copytree(run, newest)
-    seal_anew(newest, scope=msgspec.structs.replace(scope_of(run), sequence=2))
+    seal_anew(newest, scope=msgspec.structs.replace(scope_of(run), run=newest.name, sequence=2))
     latest = seal.latest_run(folder / "reports")
     assert latest is not None
     assert (latest[0].id, latest[1]) == (newest.name, 2)

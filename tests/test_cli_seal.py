@@ -61,7 +61,10 @@ def test_a_run_says_how_it_was_sealed(folder: Path) -> None:
     del settings["seal"]
     (folder / "auditor.yaml").write_text(json.dumps(settings))
     ended = auditor("run", "--policies", "pack", "-f", "json", cwd=folder)
-    assert "sealed as number 4 of the chain, not signed (auditor keys generate makes a key)" in ended.out
+    assert (ended.code, ended.out) == (2, "")
+    assert "are signed, and this one would not be: name their key in the settings (seal)" in ended.err
+    ended = auditor("run", "--policies", "pack", "-f", "json", "-o", "elsewhere", cwd=folder)
+    assert "sealed as number 1 of the chain, not signed (auditor keys generate makes a key)" in ended.out
 
 
 def test_what_was_sealed_verifies(folder: Path) -> None:

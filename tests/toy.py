@@ -315,6 +315,7 @@ def audit(
     key: SigningKey | None = None,
     key_file: Path | None = None,
     authority: Authority | None = None,
+    organization: str = "Toys",
     more: Mapping[str, Any] = MappingProxyType({}),
     **target: Any,
 ) -> Result:
@@ -328,7 +329,7 @@ def audit(
     found = plugins(world)
     entry = {"id": "s", "type": "shelf", "owner": "me", **target}
     config = folder / "auditor.yaml"
-    config.write_text(yaml.safe_dump({"version": 1, "organization": "Toys", "targets": [entry], **more}))
+    config.write_text(yaml.safe_dump({"version": 1, "organization": organization, "targets": [entry], **more}))
     loaded = settings.load(config, found.sources)
     file = {"version": 1, "id": "toys", "title": "Toys?", "source": {"title": "T", "url": "https://example.com"}}
     (folder / "pack").mkdir(exist_ok=True)
@@ -340,7 +341,7 @@ def audit(
     job = Audit(
         settings=loaded,
         policy=pack,
-        plan=plan.make(pack, targets, "Toys", found.checks, selection, loaded.privacy),
+        plan=plan.make(pack, targets, organization, found.checks, selection, loaded.privacy),
         plugins=found,
         output=folder / "reports",
         formats=("json",),
