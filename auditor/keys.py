@@ -8,11 +8,12 @@ read only where nobody else can read it.
 from __future__ import annotations
 
 import datetime as dt
+import fcntl
 import hashlib
 import os
 import stat
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Annotated, Literal
 
@@ -29,10 +30,13 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from auditor.model import Problem, UsageError
+from auditor.wording import quoted
 
 SCHEMA: Literal["auditor/keys/1"] = "auditor/keys/1"
 MOST_OCTETS = 65_536
 """More than any private key takes."""
+LEAST_OF_ID = 8
+"""Characters of an id that name a key: no slip of the hand ends one."""
 PRIVATE, PUBLIC = "auditor.key", "auditor.keys.json"
 """What the files are called where nobody says otherwise."""
 
@@ -170,9 +174,11 @@ def describe_authority(pem: str) -> str:
 
 def add_authorities(path: Path, public: Path) -> tuple[str, ...]:
     """Add the certificates of a file to the key file, so that time stamps issued under them count; return them."""
-    found, ring = authorities(path), load(public)
-    kept = tuple(dict.fromkeys((*ring.timestamp_authorities, *found)))
-    _replace(public, to_json(msgspec.structs.replace(ring, timestamp_authorities=kept)))
+    found = authorities(path)
+    with _alone(public := public.resolve()):
+        ring = load(public)
+        kept = tuple(dict.fromkeys((*ring.timestamp_authorities, *found)))
+        _replace(public, to_json(msgspec.structs.replace(ring, timestamp_authorities=kept)))
     return found
 
 
@@ -183,17 +189,19 @@ def to_json(ring: KeyRing) -> bytes:
 
 def generate(private: Path, public: Path, now: dt.datetime) -> SigningKey:
     """Make a key, write its private half to a new file and add its public half to the key file."""
-    _refuse_one_file(private, public)
+    private, public = _files(private, public)
     if private.exists():
         raise UsageError(Problem("is there already; auditor keys rotate puts a new key in its place", str(private)))
-    ring = load(public) if public.exists() else KeyRing(keys=())
     key = SigningKey(Ed25519PrivateKey.generate())
-    _write_private(private, key)
-    try:
-        _replace(public, to_json(_with(ring, [*ring.keys, _entry(key, now)])))
-    except BaseException:
-        private.unlink()  # a key that nobody can verify with is none
-        raise
+    public.parent.mkdir(parents=True, exist_ok=True)
+    with _alone(public):
+        ring = load(public) if public.exists() else KeyRing(keys=())
+        _write_private(private, key)
+        try:
+            _replace(public, to_json(_with(ring, [*ring.keys, _entry(key, now)])))
+        except BaseException:
+            private.unlink()  # a key that nobody can verify with is none
+            raise
     return key
 
 
@@ -202,32 +210,85 @@ def rotate(private: Path, public: Path, now: dt.datetime) -> tuple[SigningKey, S
 
     The old private key is gone then: what it sealed stays valid, and nothing new can be sealed with it.
     """
-    _refuse_one_file(private, public)
+    private, public = _files(private, public)
     waiting = _waiting(private)
-    if waiting.exists():
-        unfinished = (
-            f"is of a rotation that was not finished: where {public} has its key, put it in the place of {private}"
-        )
-        raise UsageError(Problem(f"{unfinished}; else remove it", str(waiting)))
-    old = parse_private(read_private(private), str(private))
-    ring = load(public)
-    known = ring.find(old.id)
-    if known is None:
-        raise UsageError(Problem(f"does not know the key of {private} ({old.id})", str(public)))
-    if not known.was_valid(now):
-        raise UsageError(Problem(f"the key of {private} ({old.id}) is not valid now", str(public)))
-    new = SigningKey(Ed25519PrivateKey.generate())
-    kept = [msgspec.structs.replace(key, valid_until=now) if key.id == old.id else key for key in ring.keys]
-    _write_private(waiting, new)
-    _replace(public, to_json(_with(ring, [*kept, _entry(new, now)])))
-    waiting.replace(private)
+    with _alone(public):
+        if waiting.exists():
+            unfinished = (
+                f"is of a rotation that was not finished: where {public} has its key, put it in the place of {private}"
+            )
+            raise UsageError(Problem(f"{unfinished}; else remove it", str(waiting)))
+        old = parse_private(read_private(private), str(private))
+        ring = load(public)
+        known = ring.find(old.id)
+        if known is None:
+            raise UsageError(Problem(f"does not know the key of {private} ({old.id})", str(public)))
+        if not known.was_valid(now):
+            raise UsageError(Problem(f"the key of {private} ({old.id}) is not valid now", str(public)))
+        new = SigningKey(Ed25519PrivateKey.generate())
+        _write_private(waiting, new)
+        _replace(public, to_json(_with(ring, [*_without(ring, known, now), _entry(new, now)])))
+        waiting.replace(private)
     return old, new
 
 
-def _refuse_one_file(private: Path, public: Path) -> None:
-    """Refuse names by which the public keys would be written over the private one."""
-    if private.resolve() in (public.resolve(), _waiting(public).resolve()):
+def end(beginning: str, public: Path, now: dt.datetime) -> PublicKey:
+    """Have a key count no longer from now on, whose private half was lost, say; return it as it was.
+
+    `beginning` is the key's id, or enough of it to be no other's. One that would count only later never does: it is
+    taken out of the file.
+    """
+    if len(beginning) < LEAST_OF_ID:
+        raise UsageError(Problem(f"{quoted(beginning)}: name at least {LEAST_OF_ID} characters of the fingerprint"))
+    with _alone(public := public.resolve()):
+        ring = load(public)
+        found = [key for key in ring.keys if key.id.startswith(beginning)]
+        if len(found) != 1:
+            which = "no key" if not found else f"{len(found)} keys"
+            raise UsageError(Problem(f"knows {which} whose id begins with {quoted(beginning)}", str(public)))
+        if (until := found[0].valid_until) is not None and until <= now:
+            raise UsageError(Problem(f"key {found[0].id} ended {until:%Y-%m-%d %H:%M:%S} UTC", str(public)))
+        _replace(public, to_json(_with(ring, _without(ring, found[0], now))))
+    return found[0]
+
+
+def _without(ring: KeyRing, ended: PublicKey, now: dt.datetime) -> Iterator[PublicKey]:
+    """Yield the keys of a key file, one of which ends now; it goes where it would have begun only later."""
+    for key in ring.keys:
+        if key.id != ended.id:
+            yield key
+        elif key.valid_from < now:
+            yield msgspec.structs.replace(key, valid_until=now)
+
+
+def _files(private: Path, public: Path) -> tuple[Path, Path]:
+    """Return the files that two names lead to: a link stays one, and what it leads to is replaced.
+
+    Names by which the public keys would be written over the private one are refused.
+    """
+    files = private.resolve(), public.resolve()
+    if files[0] in (files[1], _waiting(files[1])):
         raise UsageError(Problem(f"the private key and the public keys, {public}, would be in one file", str(private)))
+    return files
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Keep others from changing the key file meanwhile: of two keys that are added at once one would be lost.
+
+    Where folders cannot be locked (NFS) that is left to whoever makes keys.
+    """
+    try:
+        descriptor = os.open(path.parent, os.O_RDONLY)
+    except OSError:  # the file cannot be read either, and that says why
+        yield
+        return
+    try:
+        with suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _waiting(path: Path) -> Path:
@@ -258,7 +319,6 @@ def _write_private(path: Path, key: SigningKey) -> None:
 
 
 def _replace(path: Path, data: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
     waiting = _waiting(path)
     waiting.write_bytes(data)
     waiting.replace(path)

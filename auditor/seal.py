@@ -23,7 +23,7 @@ import msgspec
 from auditor import contents, envelope
 from auditor.contents import Contents, Directory
 from auditor.keys import Moment, SigningKey
-from auditor.model import EvidenceError
+from auditor.model import EvidenceError, Problem, UsageError
 from auditor.results import PreviousRun, ScopeItem, TimeStamp, Tool
 
 LOG = logging.getLogger(__name__)
@@ -248,6 +248,17 @@ def ended_at(run: Path) -> dt.datetime | None:
         return decode_manifest(payload).predicate.finished_at
     except EvidenceError:
         return None
+
+
+def refuse_before_last_end(folder: Path, now: dt.datetime) -> None:
+    """Raise `UsageError` where a run of the folder says that it ended later than now: a clock is wrong."""
+    ends = ((ended, run.name) for run in folder.glob("*") if RUN_ID.fullmatch(run.name) and (ended := ended_at(run)))
+    ended, run = max(ends, default=(now, ""))
+    if ended > now:
+        times = f"{ended:%Y-%m-%d %H:%M:%S} UTC, and now it is {now:%Y-%m-%d %H:%M:%S} UTC"
+        raise UsageError(
+            Problem(f"{run} ended {times}: a clock is wrong, and its key would not have been valid", str(folder))
+        )
 
 
 def _second(run: str) -> str:

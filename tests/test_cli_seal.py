@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import os
 import shutil
 import zipfile
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from auditor import plugins
+from auditor import plugins, seal
 from tests.cli_process import Ended, auditor, closed_port, database, on_a_terminal, policy, report, runs
+from tests.sealing import finished_of
 
 UNTOLD = "only --head tells if later runs are gone"
 
@@ -252,6 +255,30 @@ def test_rotated_keys_verify_what_they_sealed(folder: Path) -> None:
     assert [line.rpartition(", ")[2][:5] for line in shown] == ["until", "in us"]
     pem = auditor("keys", "show", "--pem", cwd=folder).out
     assert pem.count("-----BEGIN PUBLIC KEY-----") == 2
+
+
+def test_a_lost_key_is_ended_and_another_takes_its_place(folder: Path) -> None:
+    lost = key_id(folder)
+    (folder / "auditor.key").unlink()
+    ended = auditor("keys", "end", lost[:12], cwd=folder)
+    assert (ended.code, ended.out, ended.err) == (0, f"valid no longer: {lost}\n", "")
+    assert auditor("keys", "generate", cwd=folder).code == 0
+    assert auditor("run", "--policies", "pack", "-f", "json", cwd=folder).code == 3
+    assert auditor("verify", "reports", cwd=folder).code == 0
+
+
+def test_no_key_ends_before_what_it_sealed(folder: Path) -> None:
+    """A clock that is behind would leave a run whose key was not valid any more when it ended."""
+    last = runs(folder / "reports")[1]
+    before = (folder / "auditor.keys.json").read_bytes()
+    later = finished_of(last).finished_at + dt.timedelta(days=1)
+    seal.seal_run(last, msgspec.structs.replace(finished_of(last), finished_at=later))
+    for command in (["rotate"], ["end", key_id(folder)]):
+        ended = auditor("keys", *command, cwd=folder)
+        assert (ended.code, ended.out) == (2, "")
+        assert f"reports: {last.name} ended {later:%Y-%m-%d %H:%M:%S} UTC, and now it is " in ended.err
+        assert (folder / "auditor.keys.json").read_bytes() == before
+    assert auditor("keys", "rotate", "--runs", "elsewhere", cwd=folder).code == 0  # the positive control
 
 
 def test_a_key_that_cannot_be_trusted_seals_nothing(folder: Path) -> None:

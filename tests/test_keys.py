@@ -6,6 +6,7 @@ import datetime as dt
 import json
 import os
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -158,6 +159,55 @@ def test_a_key_that_the_file_does_not_know_is_not_rotated(made: tuple[Path, Path
     keys.rotate(*made, NOW + HOUR)
     with pytest.raises(UsageError, match="is not valid now"):
         keys.rotate(tmp_path / "kept.key", made[1], NOW + 2 * HOUR)
+
+
+def test_what_links_lead_to_is_replaced_and_links_stay(tmp_path: Path) -> None:
+    """Else the old private key would stay where it is, and whoever reads the published key file would not know."""
+    (tmp_path / "safe").mkdir()
+    private, public = tmp_path / "auditor.key", tmp_path / "auditor.keys.json"
+    for link in (private, public):
+        link.symlink_to(tmp_path / "safe" / link.name)
+    first = keys.generate(private, public, NOW)
+    old, new = keys.rotate(private, public, NOW + HOUR)
+    assert private.is_symlink()
+    assert public.is_symlink()
+    assert old.id == first.id
+    assert read(tmp_path / "safe" / "auditor.key").id == new.id
+    ring = keys.load(tmp_path / "safe" / "auditor.keys.json")
+    assert [key.was_valid(NOW + HOUR) for key in ring.keys] == [False, True]
+    keys.end(new.id, public, NOW + 2 * HOUR)
+    assert public.is_symlink()
+
+
+def test_keys_that_are_made_at_once_are_all_known(tmp_path: Path) -> None:
+    public = tmp_path / "auditor.keys.json"
+    with ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(lambda n: keys.generate(tmp_path / f"{n}.key", public, NOW), range(40)))
+    assert {key.id for key in keys.load(public).keys} == {key.id for key in made}
+
+
+def test_a_key_that_was_lost_counts_no_longer(made: tuple[Path, Path], tmp_path: Path) -> None:
+    lost = read(made[0])
+    kept = keys.generate(tmp_path / "second.key", made[1], NOW)
+    assert keys.end(lost.id[:8], made[1], NOW + HOUR).id == lost.id
+    ring = keys.load(made[1])
+    assert [(key.id, key.valid_until) for key in ring.keys] == [(lost.id, NOW + HOUR), (kept.id, None)]
+    with pytest.raises(UsageError, match=f"key {lost.id} ended 2026-11-23 13:00:00 UTC"):
+        keys.end(lost.id, made[1], NOW + HOUR)
+    for beginning, reason in (("", "at least 8"), (kept.id[:7], "at least 8"), ("0" * 64, "knows no key")):
+        with pytest.raises(UsageError, match=reason):
+            keys.end(beginning, made[1], NOW + HOUR)
+    assert keys.load(made[1]) == ring
+    assert keys.end(kept.id, made[1], NOW).valid_from == NOW  # it never was valid
+    assert [key.id for key in keys.load(made[1]).keys] == [lost.id]
+
+
+def test_a_beginning_of_several_ids_names_no_key(made: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keys, "LEAST_OF_ID", 0)
+    assert keys.end("", made[1], NOW + HOUR).id == read(made[0]).id
+    keys.generate(made[0].with_name("second.key"), made[1], NOW)
+    with pytest.raises(UsageError, match="knows 2 keys whose id begins with ''"):
+        keys.end("", made[1], NOW + HOUR)
 
 
 def test_a_second_key_is_added_to_the_file(made: tuple[Path, Path], tmp_path: Path) -> None:

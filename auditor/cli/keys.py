@@ -26,6 +26,14 @@ _public = click.option(
     show_default=True,
     help="The public keys, each with the time it was in use.",
 )
+_runs = click.option(
+    "--runs",
+    type=options.AnyPath,
+    metavar="FOLDER",
+    default=Path("reports"),
+    show_default=True,
+    help="The runs that were sealed: no key ends before the last of them did.",
+)
 
 
 @click.group(name="keys", epilog=epilog(done="done"))
@@ -76,7 +84,8 @@ def show(keys_file: Path, pem: bool) -> int:  # noqa: FBT001 - click passes flag
 @group.command(epilog=epilog(done="the new key is in its place"))
 @_private
 @_public
-def rotate(key: Path, keys_file: Path) -> int:
+@_runs
+def rotate(key: Path, keys_file: Path, runs: Path) -> int:
     """Put a new private key in the place of the old one, which is valid no longer.
 
     What the old key sealed stays valid. The old private key is removed, for nothing is to be sealed with it any more.
@@ -84,12 +93,36 @@ def rotate(key: Path, keys_file: Path) -> int:
     Never while a run is under way: it began with the old key and would end after that was valid, so it would not
     verify.
     """
-    from auditor import keys
+    from auditor import keys, seal
     from auditor.sources.clock import utcnow
 
-    old, new = keys.rotate(key, keys_file, utcnow())
+    now = utcnow()
+    seal.refuse_before_last_end(runs, now)
+    old, new = keys.rotate(key, keys_file, now)
     click.echo(f"valid no longer: {old.id}")
     click.echo(f"fingerprint: {new.id}")
+    return 0
+
+
+@group.command(epilog=epilog(done="the key counts no longer"))
+@click.argument("fingerprint")
+@_public
+@_runs
+def end(fingerprint: str, keys_file: Path, runs: Path) -> int:
+    """Have a key count no longer, whose private half was lost or stolen.
+
+    FINGERPRINT is what `auditor keys show` prints, or its beginning. What the key sealed until now stays valid. A new
+    one is made by `auditor keys generate`.
+    """
+    from auditor import keys, seal
+    from auditor.sources.clock import utcnow
+
+    now = utcnow()
+    seal.refuse_before_last_end(runs, now)
+    ended = keys.end(fingerprint, keys_file, now)
+    click.echo(
+        f"valid no longer: {ended.id}" if ended.valid_from < now else f"taken out, it never was valid: {ended.id}"
+    )
     return 0
 
 
