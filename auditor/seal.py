@@ -185,11 +185,11 @@ def at_rest(folder: Path) -> Iterator[None]:
 
 
 def _wait(descriptor: int, kind: int, folder: Path) -> None:
-    """Take a lock; whoever has to wait for it is told what for."""
+    """Take a lock, and wait for whoever has it."""
     try:
         fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
     except BlockingIOError:
-        LOG.warning("a run is being sealed in %s: waiting until it is", folder)
+        LOG.info("a run is being sealed in %s: waiting until it is", folder)
         fcntl.flock(descriptor, kind)
 
 

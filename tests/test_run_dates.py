@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import logging
 import shutil
 import threading
 from collections.abc import Callable
@@ -135,8 +136,9 @@ def test_a_run_that_ended_meanwhile_and_later_than_now_is_not_followed(tmp_path:
     assert found.run == others[0].name
 
 
-def test_runs_are_verified_when_none_is_half_sealed(tmp_path: Path) -> None:
+def test_runs_are_verified_when_none_is_half_sealed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Whoever verifies meanwhile waits, instead of saying that a run has no manifest statement."""
+    caplog.set_level(logging.INFO, "auditor")
     reports = tmp_path / "reports"
     found: list[verify.Verified] = []
 
@@ -159,6 +161,7 @@ def test_runs_are_verified_when_none_is_half_sealed(tmp_path: Path) -> None:
         made.audit.run(pool)
     looking.join()
     assert len(found) == 2
+    assert caplog.messages == [f"a run is being sealed in {reports}: waiting until it is"]
 
 
 def test_a_key_given_up_meanwhile_seals_nothing(own: Keys, tmp_path: Path) -> None:
