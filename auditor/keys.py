@@ -189,6 +189,8 @@ def to_json(ring: KeyRing) -> bytes:
 
 def generate(private: Path, public: Path, now: dt.datetime) -> SigningKey:
     """Make a key, write its private half to a new file and add its public half to the key file."""
+    if private.is_symlink() and not private.exists():
+        raise UsageError(Problem("is a link to nothing; name the file itself", str(private)))
     private, public = _files(private, public)
     if private.exists():
         raise UsageError(Problem("is there already; auditor keys rotate puts a new key in its place", str(private)))

@@ -165,9 +165,9 @@ def test_what_links_lead_to_is_replaced_and_links_stay(tmp_path: Path) -> None:
     """Else the old private key would stay where it is, and whoever reads the published key file would not know."""
     (tmp_path / "safe").mkdir()
     private, public = tmp_path / "auditor.key", tmp_path / "auditor.keys.json"
-    for link in (private, public):
-        link.symlink_to(tmp_path / "safe" / link.name)
-    first = keys.generate(private, public, NOW)
+    public.symlink_to(tmp_path / "safe" / public.name)
+    first = keys.generate(tmp_path / "safe" / private.name, public, NOW)
+    private.symlink_to(tmp_path / "safe" / private.name)
     old, new = keys.rotate(private, public, NOW + HOUR)
     assert private.is_symlink()
     assert public.is_symlink()

@@ -317,7 +317,7 @@ def test_keys_are_made_in_new_folders_and_never_through_a_link(tmp_path: Path) -
     assert text.startswith('{\n  "schema": "auditor/keys/1",\n  "keys": [\n    {\n      "id"')
     assert text.endswith("}\n")
     (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(FileExistsError):
+    with pytest.raises(UsageError, match="is a link to nothing; name the file itself"):
         keys.generate(tmp_path / "link", tmp_path / "more.json", NOW)
     assert not (tmp_path / "elsewhere").exists()
 
