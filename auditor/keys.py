@@ -189,11 +189,11 @@ def to_json(ring: KeyRing) -> bytes:
 
 def generate(private: Path, public: Path, now: dt.datetime) -> SigningKey:
     """Make a key, write its private half to a new file and add its public half to the key file."""
-    if private.is_symlink() and not private.exists():
-        raise UsageError(Problem("is a link to nothing; name the file itself", str(private)))
-    private, public = _files(private, public)
+    link, (private, public) = private, _files(private, public)
     if private.exists():
         raise UsageError(Problem("is there already; auditor keys rotate puts a new key in its place", str(private)))
+    if link.is_symlink():
+        raise UsageError(Problem("is a link to nothing; name the file itself", str(link)))
     key = SigningKey(Ed25519PrivateKey.generate())
     public.parent.mkdir(parents=True, exist_ok=True)
     with _alone(public):
