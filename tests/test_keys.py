@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from auditor import keys
-from auditor.model import UsageError
+from auditor.model import Problem, UsageError
 
 NOW = dt.datetime(2026, 11, 23, 12, 0, tzinfo=dt.UTC)
 HOUR = dt.timedelta(hours=1)
@@ -192,12 +192,18 @@ def test_a_key_that_was_lost_counts_no_longer(made: tuple[Path, Path], tmp_path:
     assert keys.end(lost.id[:8], made[1], NOW + HOUR).id == lost.id
     ring = keys.load(made[1])
     assert [(key.id, key.valid_until) for key in ring.keys] == [(lost.id, NOW + HOUR), (kept.id, None)]
-    with pytest.raises(UsageError, match=f"key {lost.id} ended 2026-11-23 13:00:00 UTC"):
-        keys.end(lost.id, made[1], NOW + HOUR)
-    for beginning, reason in (("", "at least 8"), (kept.id[:7], "at least 8"), ("0" * 64, "knows no key")):
-        with pytest.raises(UsageError, match=reason):
+    file, short = str(made[1]), "name at least 8 characters of the fingerprint"
+    for beginning, told, where in (
+        (lost.id, f"key {lost.id} ended 2026-11-23 13:00:00 UTC", file),
+        ("", f"'': {short}", ""),
+        (kept.id[:7], f"'{kept.id[:7]}': {short}", ""),
+        ("0" * 8, "knows no key whose id begins with '00000000'", file),
+    ):
+        with pytest.raises(UsageError) as caught:
             keys.end(beginning, made[1], NOW + HOUR)
+        assert caught.value.problems == (Problem(told, where),)
     assert keys.load(made[1]) == ring
+    keys.end(lost.id, made[1], NOW + HOUR / 2)  # sooner than was said
     assert keys.end(kept.id, made[1], NOW).valid_from == NOW  # it never was valid
     assert [key.id for key in keys.load(made[1]).keys] == [lost.id]
 

@@ -18,7 +18,7 @@ import pytest
 from auditor import keys, seal, verify
 from auditor.contents import Directory
 from auditor.keys import KeyRing, SigningKey
-from auditor.model import EvidenceError, UsageError
+from auditor.model import EvidenceError, Problem, UsageError
 from auditor.packaging.statement import not_following
 from auditor.reports import json as json_report
 from auditor.results import RunView
@@ -190,3 +190,18 @@ def test_a_key_taken_out_of_the_key_file_meanwhile_seals_nothing(own: Keys, tmp_
     with pytest.raises(EvidenceError, match=f"its key {key.id} is not in {own.public} any more"):
         audit(world(), tmp_path, claim("c", LOCKED), key=key, key_file=own.public)
     assert verify.verify_chain(tmp_path / "reports", own.ring) == []
+
+
+def test_what_ended_later_than_now_shows_that_a_clock_is_wrong(tmp_path: Path) -> None:
+    run = audit(world(), tmp_path, claim("c", LOCKED)).run
+    reports, ended = run.parent, finished_of(run).finished_at
+    copy = shutil.copytree(run, reports / "backup")  # by its name no run
+    seal.seal_run(copy, msgspec.structs.replace(finished_of(run), finished_at=ended + DAY))
+    (shutil.copytree(run, reports / f"{run.name[:17]}00000000") / seal.MANIFEST).unlink()
+    seal.refuse_before_last_end(reports, ended)
+    seal.refuse_before_last_end(tmp_path / "none", ended - DAY)
+    with pytest.raises(UsageError) as caught:
+        seal.refuse_before_last_end(reports, ended - DAY)
+    ends, now = (f"{at:%Y-%m-%d %H:%M:%S} UTC" for at in (ended, ended - DAY))
+    reason = f"{run.name} ended {ends}, and now it is {now}: a clock is wrong, and its key would not have been valid"
+    assert caught.value.problems == (Problem(reason, str(reports)),)

@@ -317,8 +317,8 @@ def test_keys_are_made_in_new_folders_and_never_through_a_link(tmp_path: Path) -
     assert text.startswith('{\n  "schema": "auditor/keys/1",\n  "keys": [\n    {\n      "id"')
     assert text.endswith("}\n")
     (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(UsageError, match="is a link to nothing; name the file itself"):
-        keys.generate(tmp_path / "link", tmp_path / "more.json", NOW)
+    reason = f"{tmp_path / 'link'}: is a link to nothing; name the file itself"
+    assert refused(keys.generate, tmp_path / "link", tmp_path / "more.json", NOW) == reason
     assert not (tmp_path / "elsewhere").exists()
 
 
