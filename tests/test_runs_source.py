@@ -21,6 +21,7 @@ from auditor.sources.runs.target import RunsTarget, declare
 from tests import toy
 from tests.fault_kinds import FAULTS, Fault
 from tests.faults_runs import spoil
+from tests.sealing import scope_of, seal_anew
 from tests.toy import World, claim
 
 LOCKED = {"id": "t", "check": "boxes-locked"}
@@ -49,11 +50,9 @@ def audit(folder: Path, *boxes: dict[str, Any], world: World | None = None) -> P
 
 
 @contextmanager
-def source(folder: Path, organization: str = "Toys", **more: Any) -> Iterator[RunsConnection]:
+def source(folder: Path, **more: Any) -> Iterator[RunsConnection]:
     target = RunsTarget(**{"path": "reports", "keys": "auditor.keys.json", **more})
-    opening = Opening(
-        shard="main", secret=lambda _: "", conceal=lambda _: None, folder=folder, organization=organization
-    )
+    opening = Opening(shard="main", secret=lambda _: "", conceal=lambda _: None, folder=folder)
     with SOURCE.open(target, opening) as connection:
         assert isinstance(connection, RunsConnection)
         yield connection
@@ -206,11 +205,35 @@ def test_a_run_in_progress_is_none_yet(tmp_path: Path) -> None:
         assert len(ask(connection, "a").body["runs"]) == 1
 
 
-def test_runs_of_another_organization_are_not_looked_at(tmp_path: Path) -> None:
-    audit(tmp_path, box("a"))
-    with source(tmp_path, organization="Toys and more") as connection:
+def seal_last(runs: Runs, organization: str) -> None:
+    """Seal the last run again, without a key, as one of that organization."""
+    seal_anew(runs[-1], None, msgspec.structs.replace(scope_of(runs[-1]), organization=organization))
+
+
+def test_runs_of_another_organization_are_looked_at(tmp_path: Path) -> None:
+    """Else another name in auditor.yaml would hide what the same folder holds of the same target."""
+    run = audit(tmp_path, box("a"))
+    key = keys.parse_private((tmp_path / "auditor.key").read_text(), "key")
+    seal_anew(run, key, msgspec.structs.replace(scope_of(run), organization="Toys and more"))
+    with source(tmp_path) as connection:
         reply = ask(connection, "a")
-    assert (reply.body["runs"], reply.body["resources"]) == ([], {"a": []})
+    assert [seen["run"] for seen in reply.body["runs"]] == [run.name]
+    assert values(reply, "a") == [(True, 1)]
+
+
+@pytest.mark.parametrize("organization", ["Toys", "Toys and more"])
+def test_an_unsigned_run_after_a_signed_one_counts_for_nobody(tmp_path: Path, organization: str) -> None:
+    """Whoever holds no key can call the organization anything."""
+    runs = [audit(tmp_path, box("a")) for _ in range(2)]
+    seal_last(runs, organization)
+    code, message = refused(tmp_path, allow_unsigned=True)
+    assert code == "unverified"
+    assert f"{runs[1].name}/{seal.EVIDENCE}: is not signed, and an earlier run" in message
+    seal_anew(runs[0])
+    seal_last(runs, organization)
+    shutil.rmtree(runs[1])
+    with source(tmp_path, allow_unsigned=True) as connection:
+        assert values(ask(connection, "a"), "a") == [(True, 1)]
 
 
 @pytest.mark.parametrize(
