@@ -163,13 +163,19 @@ def sealed_by_another(run: Path) -> None:
     seal_anew(run, keys.generate(run.parent.parent / "theirs.key", run.parent.parent / "theirs.json", utcnow()))
 
 
+def without_a_seal(run: Path) -> None:
+    for name in (seal.EVIDENCE, seal.MANIFEST):
+        (run / name).unlink()
+
+
 DAMAGE: dict[str, tuple[Callable[[Path], Any], int, str]] = {
     "changed": (turn_a_bit, 0, "is not what was sealed"),
     "changed and sealed without a key": (sealed_by_nobody, 1, "is not signed"),
     "changed and sealed by somebody else": (sealed_by_another, 1, "is signed by a key that is not known"),
     "taken out in the middle": (shutil.rmtree, 1, "is number 3 of the chain, after number 1"),
     "taken out at the beginning": (shutil.rmtree, 0, "is number 2 of the chain, after number 0"),
-    "without its last statement": (lambda run: (run / seal.MANIFEST).unlink(), 2, "No such file"),
+    "without its last statement": (lambda run: (run / seal.MANIFEST).unlink(), 2, "was interrupted while it was"),
+    "without any statement": (without_a_seal, 2, "is not sealed, and holds SHA256SUMS, findings, report.json"),
     "a report changed": (lambda run: (run / "report.json").write_text("{}"), 2, "is not what was sealed"),
     "a file more": (lambda run: (run / "note.txt").write_text("x"), 1, "was not there when the run was sealed"),
 }
