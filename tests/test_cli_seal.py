@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import zipfile
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ import pytest
 from auditor import plugins, seal
 from auditor.cli import auditor as commands
 from tests.cli_process import Ended, auditor, closed_port, database, on_a_terminal, policy, report, runs
+from tests.sealing import seal_anew
 
 UNTOLD = "only --head tells if later runs are gone"
 
@@ -388,6 +390,54 @@ def test_judging_again_is_the_same_to_the_byte(folder: Path) -> None:
     assert (folder / "again/report.json").read_bytes() == (run / "report.json").read_bytes()
     assert (folder / "again/findings/db.main.jsonl").read_bytes() == (run / "findings/db.main.jsonl").read_bytes()
     assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
+
+
+ELSEWHERE = ["/dev/null", "pipe", "plan.json", "evidence/none.jsonl", "evidence/../plan.json", "evidence", "x\0", ""]
+
+
+@pytest.mark.parametrize("name", ELSEWHERE)
+def test_what_a_finding_cites_outside_of_the_evidence_is_not_opened(folder: Path, name: str) -> None:
+    """Whoever seals anew can let a finding cite anything: a device without an end, a pipe nobody writes into."""
+    run, _ = runs(folder / "reports")
+    os.mkfifo(folder / "pipe")
+    cited = json.dumps(str(folder / name) if name == "pipe" else name)
+    findings = run / "findings" / "db.main.jsonl"
+    before = findings.read_text()
+    findings.write_text(before.replace('"file":"evidence/db.main.jsonl"', f'"file":{cited}', 1))
+    assert findings.read_text() != before
+    seal_anew(run)
+    ended = auditor("report", run, "-o", "again", "-f", "html", "--allow-unsigned", cwd=folder)
+    assert ended.code == 4, ended.err
+    assert "which is no segment of the run" in ended.err
+    findings.write_text(before)
+    seal_anew(run)
+    shutil.rmtree(folder / "again")
+    assert auditor("report", run, "-o", "again", "-f", "html", "--allow-unsigned", cwd=folder).code == 0
+
+
+def test_a_cited_line_that_is_none_of_evidence_is_told(folder: Path) -> None:
+    run, _ = runs(folder / "reports")
+    segment = run / "evidence" / "db.main.jsonl"
+    findings = run / "findings" / "db.main.jsonl"
+    rows = segment.read_bytes().splitlines(keepends=True)
+    segment.write_bytes(b"".join([*rows[:2], b"{}\n", *rows[3:]]))
+    findings.write_text(re.sub(r'"lines":\[[0-9]+,[0-9]+\]', '"lines":[3,3]', findings.read_text(), count=1))
+    seal_anew(run)
+    ended = auditor("report", run, "-o", "again", "-f", "html", "--allow-unsigned", cwd=folder)
+    assert ended.code == 4, ended.err
+    assert "evidence/db.main.jsonl: not a line of evidence" in ended.err
+
+
+def test_other_policies_may_be_called_anything(folder: Path) -> None:
+    run, _ = runs(folder / "reports")
+    for number, name in enumerate((b"pol\xff", b"pol\x1b[2J")):
+        pack = folder / os.fsdecode(name)
+        shutil.copytree(folder / "pack", pack)
+        ended = auditor("evaluate", run, "--policies", pack, "-o", f"again{number}", cwd=folder)
+        assert ended.code == 3, ended.err
+        said = (r"pol\udcff", r"pol\u001b[2J")[number]
+        assert report(folder / f"again{number}")["run"]["what_if"] == f"judged again under other policies ({said})"
+        assert f"under other policies ({said})" in ended.out
 
 
 def test_another_policy_or_time_is_a_what_if_in_every_report(folder: Path) -> None:

@@ -70,9 +70,7 @@ def command(
     for one in found:
         click.echo(seals.in_words(one))
     if chained:
-        for line in seals.unsealed(path):
-            click.echo(line)
-        click.echo(_whole(found, head))
+        click.echo("\n".join([*seals.unsealed(path), _whole(found, head)]))
     for line in keys.source:
         click.echo(line)
     return 0
