@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+import rich.console
 
 from auditor import engine, keys, plugins, seal
+from auditor.cli import screen
 from auditor.contents import Directory
 from auditor.engine import Plugins
 from auditor.keys import SigningKey
@@ -209,7 +211,10 @@ def test_unsigned_runs_count_only_where_the_settings_say_so(account: Account) ->
 
 def test_signed_runs_need_the_key_file(account: Account) -> None:
     account.run()
-    assert "no key file was given" in unproven(account.run(past={"path": "./runs"}))
+    (account.folder / "auditor.keys.json").rename(account.folder / "keys.json")
+    assert "no key file to hold that against (keys of this" in unproven(account.run(past={"path": "./runs"}))
+    (account.folder / "keys.json").rename(account.folder / "auditor.keys.json")
+    assert verdicts(account.run(past={"path": "./runs"}))[0] == "supported"
     assert "nowhere.json: cannot be read" in unproven(account.run(past={**SIGNED, "keys": "nowhere.json"}))
     (account.folder / "bad.json").write_text("{")
     assert "is no key file" in unproven(account.run(past={**SIGNED, "keys": "bad.json"}))
@@ -322,6 +327,18 @@ def test_messages_are_short_however_many_volumes_a_question_is_about(account: Ac
     (long,) = {len(finding.message) for finding in blind.findings() if finding.outcome is Outcome.ERROR}
     assert long < 600
     assert "ids=[vol-0, vol-1, vol-2, … 400 in all]" in reason(blind)
+
+
+def test_a_terminal_shows_what_came_back(account: Account, capsys: pytest.CaptureFixture[str]) -> None:
+    """And not the whole question, which stands before it."""
+    account.run()
+    (account.folder / "auditor.keys.json").unlink()
+    blind = account.run(past={"path": "./runs"})
+    shown = rich.console.Console(width=80, color_system=None)
+    screen.show_claims(shown, blind.head)
+    out = " ".join(capsys.readouterr().out.split())
+    assert "vol-1: distinct(flag=/Encrypted, id=/Vol…): unverified: earlier runs in" in out
+    assert "is signed, and there is no key file to hold that against (keys of this target)" in out
 
 
 def test_several_regions_ask_side_by_side(account: Account) -> None:

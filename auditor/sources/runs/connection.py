@@ -6,6 +6,7 @@ import datetime as dt
 import hashlib
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,6 +26,11 @@ from auditor.verify import Verified
 
 MOST_RESOURCES = 1000
 MOST_FLAWS = 3
+IN_SETTINGS = {
+    verify.NO_KEYS: "is signed, and there is no key file to hold that against (keys of this target)",
+    verify.UNSIGNED: "is not signed: anybody could have made or changed it (to read it: allow_unsigned of this target)",
+}
+"""What verifying says of its options, as it is mended in auditor.yaml."""
 Pointer = Annotated[str, msgspec.Meta(pattern=r"^(/.*)?$")]
 
 
@@ -89,7 +95,7 @@ class RunsConnection:
     def __init__(self, target: RunsTarget, opening: Opening, *, clock: Callable[[], dt.datetime] = utcnow) -> None:
         self._target = target
         self._folder = opening.folder / target.path
-        self._keys = opening.folder / target.keys if target.keys else None
+        self._keys = _key_file(target, opening.folder)
         self._clock = clock
         self._runs: list[Verified] | SourceFailure | None = None
         self._read: dict[bytes, Read | SourceFailure] = {}
@@ -219,6 +225,12 @@ class RunsConnection:
         return digest.hexdigest()
 
 
+def _key_file(target: RunsTarget, folder: Path) -> Path | None:
+    """Return the file of public keys; None where none is named, and there is none."""
+    path = folder / (target.keys or keys.PUBLIC)
+    return path if target.keys or path.exists() else None
+
+
 def _refuse_unsigned(runs: list[Verified]) -> None:
     """Refuse an unsigned run after a signed one: whoever holds no key can call the organization anything."""
     signed = False
@@ -291,6 +303,7 @@ def _looked_at(run: Verified) -> JSON:
 
 
 def _said(folder: Path, problem: verify.DoesNotVerify) -> str:
-    first = "; ".join(map(str, problem.flaws[:MOST_FLAWS]))
+    flaws = (msgspec.structs.replace(one, reason=IN_SETTINGS.get(one.reason, one.reason)) for one in problem.flaws)
+    first = "; ".join(map(str, islice(flaws, MOST_FLAWS)))
     more = f"; and {len(problem.flaws) - MOST_FLAWS:,} more" if len(problem.flaws) > MOST_FLAWS else ""
     return f"earlier runs in {folder} do not verify: {first}{more}"
