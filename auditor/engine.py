@@ -35,6 +35,7 @@ from auditor.sources.secrets import Keeper
 from auditor.sources.timestamp_authority import Authority
 from auditor.stored import FINDINGS, StoredRun
 from auditor.tasks import Context, Done, find_secrets, run_task
+from auditor.wording import harmless
 
 LOG = logging.getLogger(__name__)
 TOOL = Tool("auditor", __version__)
@@ -325,7 +326,7 @@ def _differs(scope: seal.Scope, other: WhatIf) -> str:
     """Say how a judging differs from the run's own; "" where it is the same."""
     parts = []
     if other.policies is not None:
-        parts.append(f"under other policies ({other.policies.name})")
+        parts.append(f"under other policies ({harmless(other.policies.name)})")
     if other.as_of is not None:
         parts.append(f"as of {other.as_of:%Y-%m-%d %H:%M:%S} UTC instead of {scope.as_of:%Y-%m-%d %H:%M:%S} UTC")
     if scope.tool != TOOL:

@@ -134,16 +134,14 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
 class Opening(msgspec.Struct, frozen=True, kw_only=True):
     """What a source is given to connect with: its shard, the secrets it may resolve, where relative paths start.
 
-    `organization` is whose systems are audited, as auditor.yaml says it; `transport` replaces what carries the bytes
-    (an HTTP send, a TCP dial), None being the real thing; `patient` says whether to wait where a rate limit asks for
-    it.
+    `transport` replaces what carries the bytes (an HTTP send, a TCP dial), None being the real thing; `patient` says
+    whether to wait where a rate limit asks for it.
     """
 
     shard: str
     secret: Callable[[SecretRef], str]
     conceal: Callable[[str], None]
     folder: Path
-    organization: str = ""
     transport: Any = None
     patient: bool = True
 

@@ -13,6 +13,7 @@ import hashlib
 import logging
 import os
 import re
+import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -111,9 +112,13 @@ def seal_run(run: Path, finished: Finished, key: SigningKey | None = None) -> st
 
 def give_up(run: Path) -> None:
     """Leave nothing but the evidence of a run that was interrupted: no place in the chain, nothing that was judged."""
-    for name in Directory(run).names():
-        if not is_evidence(name):
-            (run / name).unlink()
+    for path in run.iterdir():
+        if any(map(is_evidence, (path.name, f"{path.name}/"))):
+            continue
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
 
 
 def is_evidence(name: str) -> bool:

@@ -134,7 +134,6 @@ def connected(name: str, task: Task, context: Context) -> AbstractContextManager
         secret=context.secret,
         conceal=context.redactor.conceal,
         folder=context.settings.folder,
-        organization=context.settings.organization,
         transport=context.transports.get(name),
         patient=context.patient,
     )

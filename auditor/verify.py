@@ -29,6 +29,10 @@ NO_STAMP = "no time-stamp authority says when this was; its dates rest on the cl
 UNHELD = "the key file names no time-stamp authority to hold that against (auditor keys authority FILE)"
 CHANGED = "is not what was sealed: its SHA-256 differs"
 NO_KEYS = "is signed, and no key file was given to hold its signature against (--keys FILE)"
+UNSEALED = "the run is not sealed (it is under way, was interrupted, or its seal was taken away)"
+HALF_SEALED = "interrupted while it was sealed, or {} was taken away; if no later run follows it, remove the folder"
+MOST_NAMED = 3
+"""Of what stands in a folder that is no run: enough to see what it is."""
 
 
 class Flaw(msgspec.Struct, frozen=True, order=True):
@@ -148,6 +152,7 @@ def verify_chain(
 ) -> list[Verified]:
     """Verify every run of a folder, and that each follows the one before; return them in their order.
 
+    What looks like a finished run and is not sealed is a flaw; what was only collected is passed over (see `unsealed`).
     `since` is the number of the first run that is kept there, where older ones were moved away. `head` is the chain
     head that was sent away earlier (see `Verified.head`): that run must still be there.
     """
@@ -162,6 +167,7 @@ def verify_chain(
                 found.append(verify_run(Directory(path), keys, allow_unsigned=allow_unsigned))
             except DoesNotVerify as error:
                 flaws += (Flaw(f"{path.name}/{flaw.file}", flaw.line, flaw.reason) for flaw in error.flaws)
+        flaws += (Flaw(path.name, 0, why) for path in _unsealed(folder) if (why := _made_later(path)))
     found.sort(key=lambda one: (one.scope.sequence, one.run))
     if not flaws:  # a run that does not verify has no place that could be relied on
         flaws += _links(found, since)
@@ -173,12 +179,38 @@ def verify_chain(
 
 
 def runs_of(folder: Path) -> list[Path]:
-    """Return the runs in a folder, oldest first; folders of runs that were interrupted before judging are none."""
+    """Return the runs in a folder, oldest first: what bears the name of one, and is sealed, or leads elsewhere."""
+    return [path for path in _named(folder) if path.is_symlink() or _has_statement(path)]
+
+
+def unsealed(folder: Path) -> list[Path]:
+    """Return the runs in a folder of which there is only what was collected: under way, or interrupted."""
+    return [path for path in _unsealed(folder) if not _made_later(path)]
+
+
+def _unsealed(folder: Path) -> list[Path]:
+    return [path for path in _named(folder) if path.is_dir() and not path.is_symlink() and not _has_statement(path)]
+
+
+def _named(folder: Path) -> list[Path]:
     try:
-        named = sorted(path for path in folder.iterdir() if seal.RUN_ID.fullmatch(path.name))
+        return sorted(path for path in folder.iterdir() if seal.RUN_ID.fullmatch(path.name))
     except OSError as error:
         raise EvidenceError(f"{folder}: cannot be read: {error.strerror}") from None
-    return [path for path in named if any((path / name).exists() for name in (seal.EVIDENCE, seal.MANIFEST, seal.SUMS))]
+
+
+def _has_statement(path: Path) -> bool:
+    return any((path / name).exists() for name in (seal.EVIDENCE, seal.MANIFEST))
+
+
+def _made_later(path: Path) -> str:
+    """Say what stands in a run without a seal that is made only once the evidence is sealed; "" where nothing does.
+
+    Only the names in the folder itself are looked at: below, a run that is under way still changes.
+    """
+    made = sorted(one.name for one in path.iterdir() if not any(map(seal.is_evidence, (one.name, f"{one.name}/"))))
+    names = ", ".join([*made[:MOST_NAMED], *(["…"] if len(made) > MOST_NAMED else [])])
+    return f"is not sealed, and holds {names}: it was {HALF_SEALED.format('its seal')}" if made else ""
 
 
 def _statements(run: Contents, keys: KeyRing | None, *, allow_unsigned: bool) -> _Statements:
@@ -213,12 +245,19 @@ def _open(
     try:
         data = contents.read(run, name)
     except EvidenceError as error:
-        _refuse(name, f"{str(error).removeprefix(f'{name}: ')}; is {run.name} a run?")
+        _refuse(name, str(error).removeprefix(f"{name}: ") if contents.holds(run, name) else _missing(run, name))
     try:
         opened = opening(data)
         return decode(opened.payload), opened.key, hashlib.sha256(data).hexdigest()
     except EvidenceError as error:
         _refuse(name, str(error))
+
+
+def _missing(run: Contents, name: str) -> str:
+    """Say that a statement is not there, and why that may be: the other one is written first, or last."""
+    if name == seal.MANIFEST:
+        return f"is missing: the run was {HALF_SEALED.format('this')}"
+    return "is missing" if contents.holds(run, seal.MANIFEST) else f"is missing, as is {seal.MANIFEST}: {UNSEALED}"
 
 
 def _refuse(file: str, reason: str) -> NoReturn:

@@ -87,7 +87,6 @@ class RunsHarness:
             secret=self._context.secret,
             conceal=lambda _: None,
             folder=self._context.settings.folder,
-            organization=self._context.settings.organization,
         )
         connection = RunsConnection(msgspec.structs.replace(self._settings, path=str(folder)), opening)
         try:

@@ -5,18 +5,27 @@ from __future__ import annotations
 import datetime as dt
 import json
 import os
+import re
 import shutil
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from auditor import plugins, seal
+from auditor.cli import auditor as commands
 from tests.cli_process import Ended, auditor, closed_port, database, on_a_terminal, policy, report, runs
-from tests.sealing import finished_of
+from tests.sealing import finished_of, seal_anew
 
 UNTOLD = "only --head tells if later runs are gone"
+
+
+def told_up_to(number: int) -> str:
+    """What a chain head tells: nothing of the runs after its own."""
+    return f"by the head given nothing is missing up to number {number}; later runs may be gone"
 
 
 @pytest.fixture(scope="module")
@@ -180,8 +189,8 @@ def test_a_chain_is_said_to_be_whole_where_it_was_looked_at(folder: Path) -> Non
     """And never for more of it than can be told from what is there."""
     first, second = runs(folder / "reports")
     head = auditor("keys", "head", cwd=folder).out.strip()
-    with_head = auditor("verify", "reports", "--head", head, cwd=folder).out.splitlines()
-    assert with_head[2] == "the chain is whole, from number 1 to 2"
+    lines = auditor("verify", "reports", "--head", head, cwd=folder).out.splitlines()
+    assert lines[2] == f"the chain is whole, from number 1 to 2; {told_up_to(2)}"
     assert "the chain" not in auditor("verify", second, cwd=folder).out
     assert auditor("package", first, second, "-o", "evidence.zip", "--key", "auditor.key", cwd=folder).code == 0
     with zipfile.ZipFile(folder / "evidence.zip") as archive:
@@ -189,10 +198,95 @@ def test_a_chain_is_said_to_be_whole_where_it_was_looked_at(folder: Path) -> Non
     for path in ("evidence.zip", "unpacked"):
         ended = auditor("verify", path, cwd=folder)
         assert (ended.code, f"the chain is whole, from number 1 to 2; {UNTOLD}\n" in ended.out) == (0, True)
+        ended = auditor("verify", path, "--head", head, cwd=folder)
+        assert (ended.code, f"from number 1 to 2; {told_up_to(2)}\n" in ended.out) == (0, True)
+    early = f"1:{seal.sha256_file(first / seal.MANIFEST)}"
+    ended = auditor("verify", "reports", "--head", early, cwd=folder)
+    assert f"the chain is whole, from number 1 to 2; {told_up_to(1)}\n" in ended.out
     shutil.rmtree(second)
+    ended = auditor("verify", "reports", "--head", early, cwd=folder)
+    assert f"the chain is whole, from number 1 to 1; {told_up_to(1)}\n" in ended.out
     alone = auditor("verify", "reports", cwd=folder).out.splitlines()
     assert alone[1] == f"the chain is whole, from number 1 to 1; {UNTOLD}"
     assert "none was taken" not in " ".join(auditor("verify", "--help", cwd=folder).out.split())
+
+
+def take_the_seal_away(run: Path) -> None:
+    for name in (seal.EVIDENCE, seal.MANIFEST, seal.SUMS):
+        (run / name).unlink()
+
+
+def test_a_run_whose_seal_was_taken_away_is_told(folder: Path) -> None:
+    """The last one of all, which no other run misses."""
+    _, second = runs(folder / "reports")
+    take_the_seal_away(second)
+    (second / "report.json").write_text("{}")
+    for command in (["verify", "reports"], ["keys", "head"]):
+        ended = auditor(*command, cwd=folder)
+        assert (ended.code, ended.out) == (4, "")
+        assert f"{second.name}: is not sealed, and holds findings, report.json: " in ended.err
+        assert "remove the folder" in ended.err
+    made_up = folder / "reports" / "20300101T000000Z-00000000"
+    shutil.rmtree(second)
+    made_up.mkdir()
+    (made_up / "report.html").write_text("all is well")
+    assert f"{made_up.name}: is not sealed, and holds report.html: " in auditor("verify", "reports", cwd=folder).err
+
+
+def test_a_run_that_is_under_way_or_was_interrupted_is_named(folder: Path) -> None:
+    first, second = runs(folder / "reports")
+    take_the_seal_away(second)
+    (second / "report.json").unlink()
+    shutil.rmtree(second / "findings")
+    told = f"{second.name}: not sealed: under way or interrupted; not verified"
+    ended = auditor("verify", "reports", cwd=folder)
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out.splitlines()[1:3] == [told, f"the chain is whole, from number 1 to 1; {UNTOLD}"]
+    ended = auditor("keys", "head", cwd=folder)
+    assert (ended.code, ended.out[:2], ended.err) == (0, "1:", f"{told}\n")
+    ended = auditor("verify", second, cwd=folder)
+    assert (ended.code, "is not sealed (it is under way, was interrupted, or its seal" in ended.err) == (4, True)
+    shutil.rmtree(first)
+    for command in (["verify", "reports"], ["keys", "head"]):
+        ended = auditor(*command, cwd=folder)
+        assert (ended.code, ended.out) == (2, "")
+        assert told in ended.err
+
+
+def test_a_single_run_that_is_being_sealed_is_waited_for(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, run = runs(folder / "reports")
+    half = (run / seal.MANIFEST).rename(folder / "half")
+    waited: list[Path] = []
+
+    @contextmanager
+    def at_rest(place: Path) -> Iterator[None]:
+        waited.append(place)
+        half.rename(run / seal.MANIFEST)
+        yield
+
+    monkeypatch.setattr(seal, "at_rest", at_rest)
+    (folder / "latest").symlink_to(run)
+    arguments = ["verify", str(folder / "latest"), "--keys", str(folder / "auditor.keys.json")]
+    assert commands.main(arguments, standalone_mode=False) == 0
+    assert waited == [folder / "reports"]
+
+
+def test_no_name_of_a_file_commands_the_terminal(folder: Path) -> None:
+    first, second = runs(folder / "reports")
+    odd = folder / "odd\x1b[2J\nverifies"
+    auditor("package", first, second, "-o", odd / "evidence.zip", "--key", "auditor.key", cwd=folder)
+    with zipfile.ZipFile(odd / "evidence.zip") as archive:
+        archive.extractall(folder / "un\x1b[2Jpacked")
+    (folder / "auditor.keys.json").rename(odd / "auditor.keys.json")
+    for path in (odd / "evidence.zip", folder / "un\x1b[2Jpacked"):
+        ended = auditor("verify", path, cwd=folder)
+        assert ended.code == 0, ended.err
+        assert "\x1b" not in ended.out + ended.err
+        assert "\\u001b[2J" in ended.out
+        assert "\nverifies" not in ended.out
+    shutil.copytree(folder / "reports", odd / "reports")
+    ended = auditor("evaluate", odd / "reports" / first.name, "-o", "again", cwd=folder)
+    assert "\x1b" not in ended.out + ended.err
 
 
 def test_since_is_for_a_folder_of_runs(folder: Path) -> None:
@@ -325,6 +419,54 @@ def test_judging_again_is_the_same_to_the_byte(folder: Path) -> None:
     assert (folder / "again/report.json").read_bytes() == (run / "report.json").read_bytes()
     assert (folder / "again/findings/db.main.jsonl").read_bytes() == (run / "findings/db.main.jsonl").read_bytes()
     assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
+
+
+ELSEWHERE = ["/dev/null", "pipe", "plan.json", "evidence/none.jsonl", "evidence/../plan.json", "evidence", "x\0", ""]
+
+
+@pytest.mark.parametrize("name", ELSEWHERE)
+def test_what_a_finding_cites_outside_of_the_evidence_is_not_opened(folder: Path, name: str) -> None:
+    """Whoever seals anew can let a finding cite anything: a device without an end, a pipe nobody writes into."""
+    run, _ = runs(folder / "reports")
+    os.mkfifo(folder / "pipe")
+    cited = json.dumps(str(folder / name) if name == "pipe" else name)
+    findings = run / "findings" / "db.main.jsonl"
+    before = findings.read_text()
+    findings.write_text(before.replace('"file":"evidence/db.main.jsonl"', f'"file":{cited}', 1))
+    assert findings.read_text() != before
+    seal_anew(run)
+    ended = auditor("report", run, "-o", "again", "-f", "html", "--allow-unsigned", cwd=folder)
+    assert ended.code == 4, ended.err
+    assert "which is no segment of the run" in ended.err
+    findings.write_text(before)
+    seal_anew(run)
+    shutil.rmtree(folder / "again")
+    assert auditor("report", run, "-o", "again", "-f", "html", "--allow-unsigned", cwd=folder).code == 0
+
+
+def test_a_cited_line_that_is_none_of_evidence_is_told(folder: Path) -> None:
+    run, _ = runs(folder / "reports")
+    segment = run / "evidence" / "db.main.jsonl"
+    findings = run / "findings" / "db.main.jsonl"
+    rows = segment.read_bytes().splitlines(keepends=True)
+    segment.write_bytes(b"".join([*rows[:2], b"{}\n", *rows[3:]]))
+    findings.write_text(re.sub(r'"lines":\[[0-9]+,[0-9]+\]', '"lines":[3,3]', findings.read_text(), count=1))
+    seal_anew(run)
+    ended = auditor("report", run, "-o", "again", "-f", "html", "--allow-unsigned", cwd=folder)
+    assert ended.code == 4, ended.err
+    assert "evidence/db.main.jsonl: not a line of evidence" in ended.err
+
+
+def test_other_policies_may_be_called_anything(folder: Path) -> None:
+    run, _ = runs(folder / "reports")
+    for number, name in enumerate((b"pol\xff", b"pol\x1b[2J")):
+        pack = folder / os.fsdecode(name)
+        shutil.copytree(folder / "pack", pack)
+        ended = auditor("evaluate", run, "--policies", pack, "-o", f"again{number}", cwd=folder)
+        assert ended.code == 3, ended.err
+        said = (r"pol\udcff", r"pol\u001b[2J")[number]
+        assert report(folder / f"again{number}")["run"]["what_if"] == f"judged again under other policies ({said})"
+        assert f"under other policies ({said})" in ended.out
 
 
 def test_another_policy_or_time_is_a_what_if_in_every_report(folder: Path) -> None:

@@ -89,6 +89,12 @@ def test_every_exit_code_is_in_the_one_table() -> None:
         assert set(returned) <= {"0"}, path
 
 
+def test_the_page_about_ci_tells_every_exit_code() -> None:
+    page = (ROOT / "docs/ci.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| ([0-9, ]+) \|", page.partition("| exit code |")[2].partition("\n\n")[0], re.MULTILINE)
+    assert {int(code) for row in rows for code in row.split(", ")} == exit_codes.MEANINGS.keys()
+
+
 def test_the_help_of_a_command_prints_that_table() -> None:
     shown = " ".join(CliRunner().invoke(auditor, ["run", "--help"]).output.split())
     for code in exit_codes.MEANINGS:

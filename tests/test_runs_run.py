@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+import rich.console
 
 from auditor import engine, keys, plugins, seal
+from auditor.cli import screen
 from auditor.contents import Directory
 from auditor.engine import Plugins
 from auditor.keys import SigningKey
@@ -163,13 +165,19 @@ def sealed_by_another(run: Path) -> None:
     seal_anew(run, keys.generate(run.parent.parent / "theirs.key", run.parent.parent / "theirs.json", utcnow()))
 
 
+def without_a_seal(run: Path) -> None:
+    for name in (seal.EVIDENCE, seal.MANIFEST):
+        (run / name).unlink()
+
+
 DAMAGE: dict[str, tuple[Callable[[Path], Any], int, str]] = {
     "changed": (turn_a_bit, 0, "is not what was sealed"),
     "changed and sealed without a key": (sealed_by_nobody, 1, "is not signed"),
     "changed and sealed by somebody else": (sealed_by_another, 1, "is signed by a key that is not known"),
     "taken out in the middle": (shutil.rmtree, 1, "is number 3 of the chain, after number 1"),
     "taken out at the beginning": (shutil.rmtree, 0, "is number 2 of the chain, after number 0"),
-    "without its last statement": (lambda run: (run / seal.MANIFEST).unlink(), 2, "No such file"),
+    "without its last statement": (lambda run: (run / seal.MANIFEST).unlink(), 2, "was interrupted while it was"),
+    "without any statement": (without_a_seal, 2, "is not sealed, and holds SHA256SUMS, findings, report.json"),
     "a report changed": (lambda run: (run / "report.json").write_text("{}"), 2, "is not what was sealed"),
     "a file more": (lambda run: (run / "note.txt").write_text("x"), 1, "was not there when the run was sealed"),
 }
@@ -203,7 +211,10 @@ def test_unsigned_runs_count_only_where_the_settings_say_so(account: Account) ->
 
 def test_signed_runs_need_the_key_file(account: Account) -> None:
     account.run()
-    assert "no key file was given" in unproven(account.run(past={"path": "./runs"}))
+    (account.folder / "auditor.keys.json").rename(account.folder / "keys.json")
+    assert "no key file to hold that against (keys of this" in unproven(account.run(past={"path": "./runs"}))
+    (account.folder / "keys.json").rename(account.folder / "auditor.keys.json")
+    assert verdicts(account.run(past={"path": "./runs"}))[0] == "supported"
     assert "nowhere.json: cannot be read" in unproven(account.run(past={**SIGNED, "keys": "nowhere.json"}))
     (account.folder / "bad.json").write_text("{")
     assert "is no key file" in unproven(account.run(past={**SIGNED, "keys": "bad.json"}))
@@ -220,14 +231,15 @@ def test_a_folder_that_cannot_be_read_is_no_empty_one(account: Account) -> None:
     )  # fmt: skip
 
 
-def test_runs_of_another_organization_are_verified_and_not_looked_at(account: Account) -> None:
+def test_another_name_of_the_organization_hides_no_change(account: Account) -> None:
     account.holds(vol_1=OTHER, vol_2=OTHER)
-    theirs = account.run(organization="Somebody else").run
+    before = account.run(organization="Explo Inc.").run
     account.holds(vol_1=KEY, vol_2=OTHER)
-    ours = account.run()
-    assert reason(ours) == FIRST
-    assert verdicts(account.run())[0] == "supported"
-    turn = theirs / "plan.json"
+    for _ in range(2):
+        renamed = account.run(organization="Explo")
+        assert verdicts(renamed) == ("refuted", {"vol-1": "fail", "vol-2": "pass"})
+        assert reason(renamed).startswith(f"was under {OTHER} in the run {before.name}, and is under {KEY} now")
+    turn = before / "plan.json"
     turn.write_bytes(turn.read_bytes() + b" ")
     assert "is not what was sealed" in unproven(account.run())
 
@@ -318,6 +330,18 @@ def test_messages_are_short_however_many_volumes_a_question_is_about(account: Ac
     (long,) = {len(finding.message) for finding in blind.findings() if finding.outcome is Outcome.ERROR}
     assert long < 600
     assert "ids=[vol-0, vol-1, vol-2, … 400 in all]" in reason(blind)
+
+
+def test_a_terminal_shows_what_came_back(account: Account, capsys: pytest.CaptureFixture[str]) -> None:
+    """And not the whole question, which stands before it."""
+    account.run()
+    (account.folder / "auditor.keys.json").unlink()
+    blind = account.run(past={"path": "./runs"})
+    shown = rich.console.Console(width=80, color_system=None)
+    screen.show_claims(shown, blind.head)
+    out = " ".join(capsys.readouterr().out.split())
+    assert "vol-1: distinct(flag=/Encrypted, id=/Vol…): unverified: earlier runs in" in out
+    assert "is signed, and there is no key file to hold that against (keys of this target)" in out
 
 
 def test_several_regions_ask_side_by_side(account: Account) -> None:

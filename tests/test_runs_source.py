@@ -21,6 +21,7 @@ from auditor.sources.runs.target import RunsTarget, declare
 from tests import toy
 from tests.fault_kinds import FAULTS, Fault
 from tests.faults_runs import spoil
+from tests.sealing import scope_of, seal_anew
 from tests.toy import World, claim
 
 LOCKED = {"id": "t", "check": "boxes-locked"}
@@ -49,11 +50,9 @@ def audit(folder: Path, *boxes: dict[str, Any], world: World | None = None) -> P
 
 
 @contextmanager
-def source(folder: Path, organization: str = "Toys", **more: Any) -> Iterator[RunsConnection]:
+def source(folder: Path, **more: Any) -> Iterator[RunsConnection]:
     target = RunsTarget(**{"path": "reports", "keys": "auditor.keys.json", **more})
-    opening = Opening(
-        shard="main", secret=lambda _: "", conceal=lambda _: None, folder=folder, organization=organization
-    )
+    opening = Opening(shard="main", secret=lambda _: "", conceal=lambda _: None, folder=folder)
     with SOURCE.open(target, opening) as connection:
         assert isinstance(connection, RunsConnection)
         yield connection
@@ -206,11 +205,35 @@ def test_a_run_in_progress_is_none_yet(tmp_path: Path) -> None:
         assert len(ask(connection, "a").body["runs"]) == 1
 
 
-def test_runs_of_another_organization_are_not_looked_at(tmp_path: Path) -> None:
-    audit(tmp_path, box("a"))
-    with source(tmp_path, organization="Toys and more") as connection:
+def seal_last(runs: Runs, organization: str) -> None:
+    """Seal the last run again, without a key, as one of that organization."""
+    seal_anew(runs[-1], None, msgspec.structs.replace(scope_of(runs[-1]), organization=organization))
+
+
+def test_runs_of_another_organization_are_looked_at(tmp_path: Path) -> None:
+    """Else another name in auditor.yaml would hide what the same folder holds of the same target."""
+    run = audit(tmp_path, box("a"))
+    key = keys.parse_private((tmp_path / "auditor.key").read_text(), "key")
+    seal_anew(run, key, msgspec.structs.replace(scope_of(run), organization="Toys and more"))
+    with source(tmp_path) as connection:
         reply = ask(connection, "a")
-    assert (reply.body["runs"], reply.body["resources"]) == ([], {"a": []})
+    assert [seen["run"] for seen in reply.body["runs"]] == [run.name]
+    assert values(reply, "a") == [(True, 1)]
+
+
+@pytest.mark.parametrize("organization", ["Toys", "Toys and more"])
+def test_an_unsigned_run_after_a_signed_one_counts_for_nobody(tmp_path: Path, organization: str) -> None:
+    """Whoever holds no key can call the organization anything."""
+    runs = [audit(tmp_path, box("a")) for _ in range(2)]
+    seal_last(runs, organization)
+    code, message = refused(tmp_path, allow_unsigned=True)
+    assert code == "unverified"
+    assert f"{runs[1].name}/{seal.EVIDENCE}: is not signed, and an earlier run" in message
+    seal_anew(runs[0])
+    seal_last(runs, organization)
+    shutil.rmtree(runs[1])
+    with source(tmp_path, allow_unsigned=True) as connection:
+        assert values(ask(connection, "a"), "a") == [(True, 1)]
 
 
 @pytest.mark.parametrize(
@@ -313,8 +336,8 @@ def test_verified_once_and_read_once_for_each_pointer(tmp_path: Path, monkeypatc
         assert later.error is not None
         assert later.error.code == "unreadable"
     assert calls == [tmp_path / "reports"]
-    audit(tmp_path)
-    with source(tmp_path, keys="") as connection:
+    seal_anew(audit(tmp_path))
+    with source(tmp_path) as connection:
         first = ask(connection, "a").error
         assert first is not None
         assert first == ask(connection, "b").error == ask(connection, "a", value="/id").error
@@ -339,6 +362,11 @@ def test_names_are_only_names(tmp_path: Path, name: str) -> None:
         assert values(ask(connection, name, "other"), name) == [(True, 1)]
 
 
+def rename_the_keys(run: Path) -> None:
+    ring = run.parent.parent / "auditor.keys.json"
+    ring.rename(ring.with_name("elsewhere.json"))
+
+
 @pytest.mark.parametrize(
     ("damage", "more", "expected"),
     [
@@ -350,7 +378,8 @@ def test_names_are_only_names(tmp_path: Path, name: str) -> None:
         (lambda _: None, {"path": "auditor.yaml"}, ("folder", "auditor.yaml cannot be read: Not a directory")),
         (lambda _: None, {"keys": "none.json"}, ("keys", "none.json: cannot be read")),
         (lambda _: None, {"keys": "auditor.yaml"}, ("keys", "is no key file")),
-        (lambda _: None, {"keys": ""}, ("unverified", "no key file was given")),
+        (rename_the_keys, {"keys": ""}, ("unverified", "no key file to hold that against (keys of this target)")),
+        (seal_anew, {}, ("unverified", "(to read it: allow_unsigned of this target)")),
         (lambda _: None, {"since": 2}, ("unverified", "is number 1 of the chain, after number 1")),
         (shutil.rmtree, {}, ("unverified", "is number 2 of the chain, after number 0")),
     ],
@@ -363,6 +392,20 @@ def test_why_there_is_no_answer_is_said(
     code, message = refused(tmp_path, **more)
     assert code == expected[0]
     assert expected[1] in message
+    assert "--" not in message  # `auditor run` has no such options
+
+
+def test_where_no_key_file_is_named_the_one_beside_the_settings_counts(tmp_path: Path) -> None:
+    run = audit(tmp_path, box("a"))
+    with source(tmp_path, keys="") as connection:
+        reply = ask(connection, "a")
+    assert values(reply, "a") == [(True, 1)]
+    assert [one["signed_by"] for one in reply.body["runs"]] == [keys.load(tmp_path / "auditor.keys.json").keys[0].id]
+    foreign = keys.generate(tmp_path / "foreign.key", tmp_path / "foreign.json", toy.NOW)
+    seal_anew(run, foreign)
+    assert "is signed by a key that is not known" in refused(tmp_path, keys="")[1]
+    (tmp_path / "auditor.keys.json").write_text("{")
+    assert refused(tmp_path, keys="")[0] == "keys"
 
 
 def test_many_flaws_are_told_by_the_first(tmp_path: Path) -> None:
@@ -381,6 +424,7 @@ def test_settings_are_declared_and_permissions_are_said() -> None:
     need = Need(operation=OPERATIONS["distinct"], checks=("c",))
     assert "Let the audit read ./reports" in text(whole, [need])
     assert "keys.json" in text(whole, [need])
+    assert "the public keys, where runs are signed: keys, or auditor.keys.json" in text(RunsTarget(path="x"), [need])
     assert "the folder of earlier runs" in text(None, [need])
     assert text(whole, []) == ""
 

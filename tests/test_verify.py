@@ -397,7 +397,7 @@ def test_a_run_without_its_manifest_is_noticed_and_an_interrupted_one_is_none(se
     (interrupted / SEGMENT).touch()
     assert len(chain(sealed)) == 3
     (sealed.runs[2] / seal.MANIFEST).unlink()
-    assert f"{sealed.runs[2].name}/{seal.MANIFEST}: cannot be read" in broken_links(sealed)
+    assert f"{sealed.runs[2].name}/{seal.MANIFEST}: is missing: the run was interrupted" in broken_links(sealed)
 
 
 def test_a_folder_that_cannot_be_read_is_refused(sealed: Sealed, tmp_path: Path) -> None:

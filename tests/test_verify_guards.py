@@ -160,11 +160,75 @@ def test_a_file_is_told_by_what_became_of_it(sealed: Sealed) -> None:
 
 
 def test_a_statement_that_is_not_there_is_told(sealed: Sealed) -> None:
-    for name in (seal.EVIDENCE, seal.MANIFEST):
+    half = "the run was interrupted while it was sealed, or this was taken away; if no later run follows it, remove"
+    reasons = {seal.EVIDENCE: "is missing", seal.MANIFEST: f"is missing: {half} the folder"}
+    for name, reason in reasons.items():
         moved = (sealed.run / name).rename(sealed.run.with_name("moved"))
-        reason = f"cannot be read: No such file or directory; is {sealed.run.name} a run?"
         assert flaws(sealed) == [Flaw(name, 0, reason)]
         moved.rename(sealed.run / name)
+
+
+def test_without_either_statement_a_run_is_not_sealed(sealed: Sealed) -> None:
+    for name in (seal.EVIDENCE, seal.MANIFEST):
+        (sealed.run / name).unlink()
+    why = "the run is not sealed (it is under way, was interrupted, or its seal was taken away)"
+    assert flaws(sealed) == [Flaw(seal.EVIDENCE, 0, f"is missing, as is {seal.MANIFEST}: {why}")]
+
+
+def test_a_statement_that_cannot_be_read_is_not_called_missing(sealed: Sealed) -> None:
+    (sealed.run / seal.MANIFEST).unlink()
+    (sealed.run / seal.MANIFEST).symlink_to("nowhere")
+    (told,) = flaws(sealed)
+    assert told.reason == f"cannot be read: {os.strerror(errno.ELOOP)}"
+
+
+BARE = "interrupted while it was sealed, or its seal was taken away; if no later run follows it, remove the folder"
+
+
+@pytest.mark.parametrize(
+    ("left", "told"),
+    [
+        ([], ""),
+        (["policy", "evidence", "plan.json"], ""),
+        (["policy", "evidence", "findings"], "findings"),
+        (["report.html"], "report.html"),
+        (["evidence", "a", "b", "c", "d"], "a, b, c, …"),
+        (["evidence.statement.tsr"], "evidence.statement.tsr"),
+        (["evidence.jsonl"], "evidence.jsonl"),
+    ],
+)
+def test_what_a_run_without_a_seal_may_hold(sealed: Sealed, left: list[str], told: str) -> None:
+    bare = sealed.run.with_name("20300101T000000Z-00000000")
+    bare.mkdir()
+    for name in left:
+        (bare / name).mkdir()
+    if told:
+        assert of_chain(sealed) == [Flaw(bare.name, 0, f"is not sealed, and holds {told}: it was {BARE}")]
+    else:
+        assert len(verify.verify_chain(sealed.run.parent, sealed.ring)) == 3
+    assert verify.unsealed(sealed.run.parent) == ([] if told else [bare])
+
+
+def test_what_only_bears_the_name_of_a_run_is_told_as_well(sealed: Sealed, tmp_path: Path) -> None:
+    link = sealed.run.with_name("20300101T000000Z-00000000")
+    link.symlink_to(tmp_path)
+    assert of_chain(sealed) == [
+        Flaw(link.name, 0, "is a link: what it leads to is no part of the folder, and may change")
+    ]
+    link.unlink()
+    link.write_text("a file is no run")
+    assert len(verify.verify_chain(link.parent, sealed.ring)) == 3
+    assert verify.unsealed(link.parent) == []
+
+
+def test_a_killed_run_is_told_with_the_runs_before_it(sealed: Sealed) -> None:
+    """As kill -9 leaves it, while it is judged: one statement, and no other."""
+    for name in (seal.MANIFEST, seal.SUMS):
+        (sealed.runs[2] / name).unlink()
+    (told,) = of_chain(sealed)
+    assert (told.file, told.reason[:30]) == (f"{sealed.runs[2].name}/{seal.MANIFEST}", "is missing: the run was interr")
+    shutil.rmtree(sealed.runs[2])
+    assert len(verify.verify_chain(sealed.run.parent, sealed.ring)) == 2
 
 
 def test_digests_alone_are_told_as_well(sealed: Sealed) -> None:

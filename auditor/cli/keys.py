@@ -153,11 +153,13 @@ def head(folder: Path, keys_file: Path | None, allow_unsigned: bool, since: int)
     """
     from auditor import verify
     from auditor.cli import seals
+    from auditor.cli.complaint import complain
 
     if not folder.is_dir():
         raise click.BadParameter(f"there is no run in {folder}", param_hint="FOLDER")
     with seals.known(keys_file, folder) as keys:
         found = verify.verify_chain(folder, keys.ring, allow_unsigned=allow_unsigned, since=since)
+    complain(*seals.unsealed(folder))
     if not found:
         raise click.BadParameter(f"there is no run in {folder}", param_hint="FOLDER")
     click.echo(found[-1].head)

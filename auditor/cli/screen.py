@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import textwrap
 from collections.abc import Iterable, Iterator
@@ -24,8 +25,10 @@ STYLES = {
     ClaimVerdict.REFUTED: "bold red",
     ClaimVerdict.UNPROVEN: "bold yellow",
 }
-MOST_WORDS = 240
-"""Characters of one reason or example: three lines of an ordinary terminal. The reports have the rest."""
+MOST_WORDS = 320
+"""Characters of one reason or example: four lines of an ordinary terminal. The reports have the rest."""
+QUESTION = re.compile(r"\(([^()]{24})[^()]+\): ")
+"""The parameters of a long question, and what is to be said of it."""
 LEAST_WIDTH = 20
 FILLER = "\0"
 """Stands for the second column of a wide character while lines are counted; harmless text has none."""
@@ -148,5 +151,8 @@ def show_indented(screen: Console, text: str, style: str = "", *, indent: int = 
 
 
 def _cut(text: str) -> str:
+    """Return text that is not too long, of questions less than of what came back."""
     shown = harmless(text)
+    if len(shown) > MOST_WORDS:
+        shown = QUESTION.sub(r"(\1…): ", shown)
     return shown if len(shown) <= MOST_WORDS else shown[: MOST_WORDS - 1] + "…"

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from auditor.wording import harmless
+
 if TYPE_CHECKING:
     from auditor.contents import Contents
     from auditor.keys import KeyRing, PublicKey
@@ -31,7 +33,7 @@ class Known:
         """The line that tells of a file that nobody named: whoever made the evidence may have put it there."""
         if not self.file or self.named:
             return ()
-        return (f"keys: {self.file}; compare their fingerprints with those that the company gave you",)
+        return (f"keys: {harmless(self.file)}; compare their fingerprints with those that the company gave you",)
 
 
 @contextmanager
@@ -47,7 +49,7 @@ def known(given: Path | None, place: Path, files: Contents | None = None) -> Ite
         yield keys
     except EvidenceError as error:
         if keys.source:
-            error.add_note(f"keys: {keys.file} (another: --keys FILE)")
+            error.add_note(f"keys: {harmless(keys.file)} (another: --keys FILE)")
         raise
 
 
@@ -71,6 +73,13 @@ def in_words(one: Verified) -> str:
     """Return what is known of a run that verifies: its number, who signed it, and who says when it was."""
     stamped = f", {one.dated}" if one.finished.timestamp else ""
     return f"{signed(one.run, one.scope.sequence, one.key)}{stamped}"
+
+
+def unsealed(folder: Path) -> list[str]:
+    """Return a line for each run in a folder that is not sealed, and so is none that verifies."""
+    from auditor import verify
+
+    return [f"{path.name}: not sealed: under way or interrupted; not verified" for path in verify.unsealed(folder)]
 
 
 def signed(run: str, sequence: int, key: PublicKey | None) -> str:

@@ -43,6 +43,7 @@ def command(
     Every byte is compared with what was sealed, and the seal with the public keys. What does not verify is told with
     file, line and reason. A run that was taken out of a chain is missed by the next one; at the end only by --head.
     """
+    from auditor import seal
     from auditor.cli import seals
     from auditor.packaging.opening import IS_A_RUN, opened
     from auditor.packaging.statement import is_package
@@ -62,13 +63,14 @@ def command(
         elif chained:
             found = _chain(path, keys.ring, head or "", since or 1, allow_unsigned=allow_unsigned)
         else:
-            found = _run(files, keys.ring, head or "", allow_unsigned=allow_unsigned)
+            with seal.at_rest(path.resolve().parent):
+                found = _run(files, keys.ring, head or "", allow_unsigned=allow_unsigned)
         if require_timestamp:
             require_timestamps(found)
     for one in found:
         click.echo(seals.in_words(one))
     if chained:
-        click.echo(_whole(found, head))
+        click.echo("\n".join([*seals.unsealed(path), _whole(found, head)]))
     for line in keys.source:
         click.echo(line)
     return 0
@@ -86,10 +88,13 @@ def _run(files: Contents, ring: KeyRing | None, head: str, *, allow_unsigned: bo
 
 def _chain(path: Path, ring: KeyRing | None, head: str, since: int, *, allow_unsigned: bool) -> Sequence[Verified]:
     from auditor import verify
+    from auditor.cli import seals
+    from auditor.cli.complaint import complain
     from auditor.packaging.opening import IS_A_RUN
 
     found = verify.verify_chain(path, ring, allow_unsigned=allow_unsigned, since=since, head=head)
     if not found:
+        complain(*seals.unsealed(path))
         raise click.BadParameter(f"there is no run in {path}; {IS_A_RUN}", param_hint="PATH")
     return found
 
@@ -97,12 +102,13 @@ def _chain(path: Path, ring: KeyRing | None, head: str, since: int, *, allow_uns
 def _package(files: Contents, ring: KeyRing | None, head: str, *, allow_unsigned: bool) -> Sequence[Verified]:
     from auditor.model import EvidenceError
     from auditor.packaging.statement import verify_package
+    from auditor.wording import harmless
 
     package = verify_package(files, ring, allow_unsigned=allow_unsigned)
     if head and head not in {one.head for one in package.runs}:
         raise EvidenceError(f"the run of the chain head {head} is not in the package, or was changed")
     signed = f"signed by key {package.key.id}" if package.key else "UNSIGNED: anybody could have changed its pages"
-    click.echo(f"{files.name}: verifies, {package.files:,} files, {signed}")
+    click.echo(f"{harmless(files.name)}: verifies, {package.files:,} files, {signed}")
     for sentence in package.left_out:
         click.echo(sentence)
     if not package.left_out:
@@ -111,7 +117,13 @@ def _package(files: Contents, ring: KeyRing | None, head: str, *, allow_unsigned
 
 
 def _whole(runs: Sequence[Verified], head: str | None) -> str:
-    """Say what is known of a chain of which no run is missing between those that are there."""
+    """Say what is known of a chain of which no run is missing between those that are there.
+
+    What came after its own run, a chain head cannot tell.
+    """
     numbers = sorted(one.scope.sequence for one in runs)
-    untold = "" if head else "; only --head tells if later runs are gone"
-    return f"the chain is whole, from number {numbers[0]} to {numbers[-1]}{untold}"
+    untold = "only --head tells if later runs are gone"
+    if head:
+        number = head.partition(":")[0]
+        untold = f"by the head given nothing is missing up to number {number}; later runs may be gone"
+    return f"the chain is whole, from number {numbers[0]} to {numbers[-1]}; {untold}"

@@ -6,6 +6,7 @@ import datetime as dt
 import hashlib
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,6 +26,11 @@ from auditor.verify import Verified
 
 MOST_RESOURCES = 1000
 MOST_FLAWS = 3
+IN_SETTINGS = {
+    verify.NO_KEYS: "is signed, and there is no key file to hold that against (keys of this target)",
+    verify.UNSIGNED: "is not signed: anybody could have made or changed it (to read it: allow_unsigned of this target)",
+}
+"""What verifying says of its options, as it is mended in auditor.yaml."""
 Pointer = Annotated[str, msgspec.Meta(pattern=r"^(/.*)?$")]
 
 
@@ -84,13 +90,12 @@ class Read:
 
 
 class RunsConnection:
-    """Answers from the runs of a folder, those of this organization, whose every byte is what was sealed."""
+    """Answers from the runs of a folder, whose every byte is what was sealed."""
 
     def __init__(self, target: RunsTarget, opening: Opening, *, clock: Callable[[], dt.datetime] = utcnow) -> None:
         self._target = target
         self._folder = opening.folder / target.path
-        self._keys = opening.folder / target.keys if target.keys else None
-        self._organization = opening.organization
+        self._keys = _key_file(target, opening.folder)
         self._clock = clock
         self._runs: list[Verified] | SourceFailure | None = None
         self._read: dict[bytes, Read | SourceFailure] = {}
@@ -134,10 +139,10 @@ class RunsConnection:
     # Verifying
 
     def _verified(self) -> list[Verified]:
-        """Return the runs of this organization, oldest first, once the whole folder is verified."""
+        """Return the runs of the folder, oldest first, once all of it is verified."""
         if self._runs is None:
             try:
-                self._runs = [run for run in self._chain() if run.scope.organization == self._organization]
+                self._runs = self._chain()
             except SourceFailure as failure:
                 self._runs = failure
         if isinstance(self._runs, SourceFailure):
@@ -149,7 +154,8 @@ class RunsConnection:
         try:
             next(self._folder.iterdir(), None)
             ring = keys.load(self._keys) if self._keys else None
-            return verify.verify_chain(self._folder, ring, allow_unsigned=target.allow_unsigned, since=target.since)
+            runs = verify.verify_chain(self._folder, ring, allow_unsigned=target.allow_unsigned, since=target.since)
+            _refuse_unsigned(runs)
         except verify.DoesNotVerify as problem:
             raise SourceFailure("unverified", _said(self._folder, problem)) from None
         except EvidenceError as problem:
@@ -163,6 +169,7 @@ class RunsConnection:
             raise SourceFailure("folder", f"{self._folder} is not there; {hint}") from None
         except OSError as problem:
             raise SourceFailure("folder", f"{self._folder} cannot be read: {problem.strerror}") from None
+        return runs
 
     # Reading
 
@@ -216,6 +223,22 @@ class RunsConnection:
                 elif line.kind == "answer" and line.operation == what.operation and line.target in targets:
                     read_answer(what, number, name, _ANSWER.decode(data), read)
         return digest.hexdigest()
+
+
+def _key_file(target: RunsTarget, folder: Path) -> Path | None:
+    """Return the file of public keys; None where none is named, and there is none."""
+    path = folder / (target.keys or keys.PUBLIC)
+    return path if target.keys or path.exists() else None
+
+
+def _refuse_unsigned(runs: list[Verified]) -> None:
+    """Refuse an unsigned run after a signed one: whoever holds no key can call the organization anything."""
+    signed = False
+    for run in runs:
+        signed = signed or run.key is not None
+        if signed and run.key is None:
+            reason = "is not signed, and an earlier run is: anybody could have put it here"
+            raise verify.DoesNotVerify([verify.Flaw(f"{run.run}/{seal.EVIDENCE}", 0, reason)])
 
 
 def read_answer(what: What, run: int, file: str, answer: AnswerLine, read: Read) -> None:
@@ -280,6 +303,7 @@ def _looked_at(run: Verified) -> JSON:
 
 
 def _said(folder: Path, problem: verify.DoesNotVerify) -> str:
-    first = "; ".join(map(str, problem.flaws[:MOST_FLAWS]))
+    flaws = (msgspec.structs.replace(one, reason=IN_SETTINGS.get(one.reason, one.reason)) for one in problem.flaws)
+    first = "; ".join(map(str, islice(flaws, MOST_FLAWS)))
     more = f"; and {len(problem.flaws) - MOST_FLAWS:,} more" if len(problem.flaws) > MOST_FLAWS else ""
     return f"earlier runs in {folder} do not verify: {first}{more}"

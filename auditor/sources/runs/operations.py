@@ -31,7 +31,7 @@ def text(settings: Any, needs: Sequence[Need], /) -> str:
         f"Let the audit read {path} and everything below it; it writes nothing there for this.",
         f"Let it read the public keys, {keys}."
         if keys
-        else "Name as keys the file of public keys, if runs are signed.",
+        else "Let it read the public keys, where runs are signed: keys, or auditor.keys.json beside auditor.yaml.",
         "Keep every run there: one that is missing from the chain, or was changed, makes every answer an error.",
     ]
     return "".join(f"{line}\n" for line in lines)

@@ -13,11 +13,11 @@ KeysText = Annotated[str, msgspec.Meta(pattern=r"^(\S.*)?$", description="the pa
 
 
 class RunsTarget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Earlier runs of the same organization, from whose sealed evidence is read what systems said then.
+    """Earlier runs, whatever the organization was called, from whose sealed evidence is read what systems said then.
 
-    `path`: the folder of the runs; `keys`: the file of public keys whose signatures count (auditor.keys.json);
-    `allow_unsigned`: whether to believe runs that were made without a key, which anybody could have changed; `since`:
-    the number of the first run that is kept there, where older ones were moved away.
+    `path`: the folder of the runs; `keys`: the file of public keys whose signatures count (auditor.keys.json, where
+    there is one); `allow_unsigned`: whether to believe runs that were made without a key, which anybody could have
+    changed; `since`: the number of the first run that is kept there, where older ones were moved away.
     """
 
     path: PathText
