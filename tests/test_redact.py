@@ -115,7 +115,6 @@ def nested(secret: str) -> dict[str, str]:
         "octets, in C": escaped(secret, "0x{:02x}, "),
         "octets, decimal": str(list(raw)),
         "octets, Go": str(list(raw)).replace(",", ""),
-        "octets, on lines": json.dumps(list(raw), indent=4),
         "octets, signed": str([one - 256 if one > 127 else one for one in raw]),
         "Perl": "".join(f"\\x{{{ord(char):x}}}" for char in secret),
         "bash": "".join(f"\\{char}" if char in string.punctuation else char for char in secret),

@@ -376,4 +376,5 @@ def test_a_list_of_octets_in_a_body_is_read_as_one_in_a_text() -> None:
     octets = list(SECRET.encode())
     other = [octets[1:], [1, 2.5, "x", None], [True] * 20, [], [None, *octets]]
     assert REDACTOR.scrub([octets, {"x": [1, *octets]}, other]) == ([MASK, {"x": MASK}, other], ("/0", "/1/x"))
+    assert Redactor(["[]"]).scrub([[], "[]"]) == ([[], MASK], ("/1",))
     assert Redactor(["4711"]).scrub([[52, 55, 49, 49], [52, 55, 49]]) == ([MASK, [52, 55, 49]], ("/0",))
