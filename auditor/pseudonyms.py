@@ -16,7 +16,7 @@ import re
 import sys
 import threading
 import urllib.parse
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from auditor.model import JSON
@@ -36,14 +36,21 @@ _LETTERS = (
 )
 """Beyond ASCII, what names are written with (RFC 6531); no spaces, quotation marks, arrows or other punctuation."""
 _LOCAL = re.compile(rf"[A-Za-z0-9_.+\-'~#{_LETTERS}]")
-_IN_DOMAIN = re.compile(rf"[A-Za-z0-9\-.:\[\]{_LETTERS}]")
-_AT = re.compile(r"[@\uff20\ufe6b]|%(?:25)*40|\\u0040|\\x40|\\40|&(?:#0{0,5}64|#[xX]0{0,4}40|commat);")
-_MAY_HOLD = re.compile(r"[@%\\&\uff20\ufe6b]")
+_OTHER_DOTS = "\uff0e\u3002\uff61"
+"""Dots of a domain as well, where people write Chinese or Japanese (UTS 46)."""
+_OTHER_DOT = re.compile(f"[{_OTHER_DOTS}]")
+_IN_DOMAIN = re.compile(rf"[A-Za-z0-9\-.:\[\]{_OTHER_DOTS}{_LETTERS}]")
+_AT = re.compile(r"[@\uff20\ufe6b]|%(?:25)*40|=40|\\u0040|\\x40|\\40|&(?:#0{0,5}64|#[xX]0{0,4}40|commat);")
+_MAY_HOLD = re.compile(r"[@%\\&\uff20\ufe6b]|=40")
 _TOP = re.compile(rf"[xX][nN]--[A-Za-z0-9-]+|[A-Za-z]{{2,63}}|[{_LETTERS}]{{2,63}}")
 _AFTER_DOMAIN = re.compile(r"[:\[\]]")
 _LITERAL = re.compile(r"\[(?:IPv6:)?[0-9A-Fa-f:.]{2,45}\]")
 _IMAGE = re.compile(r"[0-9]x\.(?:png|jpe?g|gif|webp|svg)", re.IGNORECASE)
-_ENDS_AUTHORITY = re.compile(r"[/?#\s\"'<>]")
+_LOGIN = re.compile(r"[A-Za-z0-9_.~+-]+|[A-Za-z0-9_~+-]+:[A-Za-z0-9_.~+-]+")
+"""Before a URL's host, with a password perhaps. With a dot and a colon it may be a host and a port, and with any other
+mark the URL may have ended."""
+_ANOTHER_AT = re.compile(r"[^/?#\s\"'<>@]*@")
+"""Within the authority of a URL (RFC 3986 section 3.2)."""
 
 _HEX = "[0-9A-Fa-f]"
 _PAIR = rf"\\u[dD][89abAB]{_HEX}{{2}}\\u[dD][c-fC-F]{_HEX}{{2}}"
@@ -60,14 +67,29 @@ _BACKWARD = re.compile(
 )
 """The same in text that is turned round; a letter that ends an escape (`\\n`) is no letter of a name."""
 _PLAIN_LOCAL = re.compile(rf"[A-Za-z0-9_.+\-'~#{_LETTERS}]*")
-_PLAIN_DOMAIN = re.compile(rf"[A-Za-z0-9\-.{_LETTERS}]*")
+_PLAIN_DOMAIN = re.compile(rf"[A-Za-z0-9\-.{_OTHER_DOTS}{_LETTERS}]*")
 _QUOTES = ("\\u0022", "&quot;", "&#34;", "&#x22;", "%22", '\\"', '"')
-_ENCODING = ("%", "\\", ";")
-"""What begins or ends a character that is written as several."""
 _NO_BEGINNING = ".'#"
 """What no name begins with: a quotation mark, the end of a sentence, and what begins a fragment or a number. Within, a
 `#` is how Entra ID names guests: `jane_example.com#EXT#@tenant.onmicrosoft.com`."""
 _BYTES = re.compile(rb"[A-Za-z0-9_.+-]{2,64}@[A-Za-z0-9-]{2,63}(?:\.[A-Za-z0-9-]{1,63})*\.[A-Za-z]{2,24}")
+
+
+class _Writing(NamedTuple):
+    """How characters are written, forwards and backwards, and what begins or ends one that is written as several."""
+
+    forward: re.Pattern[str]
+    backward: re.Pattern[str]
+    marks: tuple[str, ...]
+
+
+_USUAL = _Writing(_FORWARD, _BACKWARD, ("%", "\\", "&", ";"))
+_QUOTED_PRINTABLE = _Writing(
+    re.compile(rf"(?:=[89A-Fa-f]{_HEX})+|=[0-7]{_HEX}|{_FORWARD.pattern}"),
+    re.compile(rf"(?:{_HEX}[89A-Fa-f]=)+|{_HEX}[0-7]=|{_BACKWARD.pattern}"),
+    (*_USUAL.marks, "="),
+)
+"""RFC 2045 section 6.7, where the `@` is written so, and only there: in `?email=ada@explo.co` there is no octet AD."""
 
 
 class _Found(NamedTuple):
@@ -114,14 +136,10 @@ class Pseudonyms:
         if not _MAY_HOLD.search(text):
             return text
         pieces, end = [], 0
-        for at in _AT.finditer(text):
-            if at.start() < end:
-                continue
-            found = _address(text, at, end)
-            if found is not None:
-                local, _, domain = self.of(found.address).partition("@")
-                pieces += [text[end : found.start], local, found.at, domain]
-                end = found.end
+        for found in _addresses(text):
+            local, _, domain = self.of(found.address).partition("@")
+            pieces += [text[end : found.start], local, found.at, domain]
+            end = found.end
         return "".join([*pieces, text[end:]]) if pieces else text
 
     def reveal(self, value: JSON) -> JSON:
@@ -149,12 +167,7 @@ class Pseudonyms:
 
 def holds_address(text: str) -> bool:
     """Whether there is an address in the text that is no pseudonym."""
-    end = 0
-    for at in _AT.finditer(text):
-        if _address(text, at, end) is not None:
-            return True
-        end = at.end()
-    return False
+    return any(True for _ in _addresses(text))
 
 
 def bytes_hold_address(raw: bytes) -> bool:
@@ -162,31 +175,39 @@ def bytes_hold_address(raw: bytes) -> bool:
     return _BYTES.search(raw) is not None
 
 
+def _addresses(text: str) -> Iterator[_Found]:
+    """Yield the addresses in a text that are no pseudonyms; none begins within one before it, or a pseudonym."""
+    end = 0
+    for at in _AT.finditer(text):
+        found = _address(text, at, end) if at.start() >= end else None
+        if found is not None:
+            end = found.end
+            if not PSEUDONYM.fullmatch(found.address):
+                yield found
+
+
 def _address(text: str, at: re.Match[str], since: int) -> _Found | None:
     """Return the address around an `@`, no part of it before `since`; None where it is none."""
-    end, domain = _domain(text, at.end())
+    writing = _QUOTED_PRINTABLE if at[0] == "=40" else _USUAL
+    end, domain = _domain(text, at.end(), writing)
     if not domain:
         return None
-    length, local = _local(text[max(since, at.start() - LONGEST) : at.start()])
+    length, local = _local(text[max(since, at.start() - LONGEST) : at.start()], writing)
     if not local:
         return None
     if at[0] == "@" and (_is_login(text, at.start()) or (local == "git" and _is_path(text, end))):
         return None
-    start = at.start() - length
-    if (domain == DOMAIN and PSEUDONYM.fullmatch(f"{local}@{domain}")) or (local == DOMAIN and text[start - 1] == "@"):
-        return None
-    return _Found(start, end, at[0], f"{local}@{domain}")
+    return _Found(at.start() - length, end, at[0], f"{local}@{domain}")
 
 
 def _is_login(text: str, position: int) -> bool:
-    """Whether this is the last `@` of a URL's authority (RFC 3986 section 3.2), between a login and a host."""
+    """Whether this is the last `@` of a URL's authority, and nothing but a login stands before it."""
     begin = text.rfind("://", max(0, position - LONGEST), position)
     if begin < 0 or text[max(0, begin - 6) : begin].lower() == "mailto":
         return False
-    if _ENDS_AUTHORITY.search(text, begin + 3, position):
+    if not _LOGIN.fullmatch(text, begin + 3, position):
         return False
-    end = _ENDS_AUTHORITY.search(text, position, position + LONGEST)
-    return "@" not in text[position + 1 : end.start() if end else position + LONGEST]
+    return not _ANOTHER_AT.match(text, position + 1, position + LONGEST)
 
 
 def _is_path(text: str, position: int) -> bool:
@@ -194,20 +215,20 @@ def _is_path(text: str, position: int) -> bool:
     return text[position : position + 1] == ":" and text[position + 1 : position + 2].strip() != ""
 
 
-def _local(before: str) -> tuple[int, str]:
+def _local(before: str, writing: _Writing) -> tuple[int, str]:
     """Return how many characters the local part takes at the end of this text, and what it is."""
     for quote in _QUOTES:
         if before.endswith(quote):
-            return _quoted(before, quote)
+            return _in_quotes(before, quote)
     turned = before[::-1]
     plain = _PLAIN_LOCAL.match(turned)
     length = plain.end() if plain else 0
-    if turned[length : length + 1] not in _ENCODING:
+    if turned[length : length + 1] not in writing.marks:
         local = turned[:length][::-1].lstrip(_NO_BEGINNING)
         return len(local), local
     units: list[tuple[str, int]] = []
     length = 0
-    while (unit := _BACKWARD.match(turned, length)) is not None:
+    while (unit := writing.backward.match(turned, length)) is not None:
         said, end = _said(unit[0][::-1]), unit.end()
         if "\ufffd" in said:  # no octet of a character: `50%ada` is a per cent sign and a name
             said, end = turned[length], length + 1
@@ -220,7 +241,7 @@ def _local(before: str) -> tuple[int, str]:
     return (units[-1][1], "".join(said for said, _ in reversed(units))) if units else (0, "")
 
 
-def _quoted(before: str, quote: str) -> tuple[int, str]:
+def _in_quotes(before: str, quote: str) -> tuple[int, str]:
     """Return length and text of a local part in quotation marks (RFC 5321 section 4.1.2), 0 where it is none."""
     end = len(before) - len(quote)
     start = before.rfind(quote, 0, end)
@@ -233,18 +254,18 @@ def _quoted(before: str, quote: str) -> tuple[int, str]:
     return len(before) - start, f'"{plain}"'
 
 
-def _domain(text: str, start: int) -> tuple[int, str]:
+def _domain(text: str, start: int, writing: _Writing) -> tuple[int, str]:
     """Return where the domain ends that begins here, and what it is; "" where none does."""
     literal = _LITERAL.match(text, start)
     if literal is not None:
         return literal.end(), literal[0]
     plain = _PLAIN_DOMAIN.match(text, start, start + LONGEST)
     end = plain.end() if plain else start
-    if text[end : end + 1] not in ("%", "\\", "&") or _FORWARD.match(text, end) is None:
+    if text[end : end + 1] not in writing.marks or writing.forward.match(text, end) is None:
         domain = _valid(text[start:end])
         return start + len(domain), domain
     ends, said = [start], ""
-    while len(said) < LONGEST and (unit := _FORWARD.match(text, ends[-1])) is not None:
+    while len(said) < LONGEST and (unit := writing.forward.match(text, ends[-1])) is not None:
         if not all(map(_IN_DOMAIN.match, chars := _said(unit[0]))):
             break
         said += chars
@@ -255,8 +276,16 @@ def _domain(text: str, start: int) -> tuple[int, str]:
 
 
 def _valid(text: str) -> str:
-    """Return the longest beginning of the text that is a domain of mail; "" where none is."""
-    labels = _AFTER_DOMAIN.split(text, maxsplit=1)[0].split(".")
+    """Return the longest beginning of the text that is a domain of mail; "" where none is.
+
+    After one, a dot of another script is the end of a sentence.
+    """
+    name = _AFTER_DOMAIN.split(text, maxsplit=1)[0]
+    return _dotted(_OTHER_DOT.split(name, maxsplit=1)[0]) or _dotted(_OTHER_DOT.sub(".", name))
+
+
+def _dotted(name: str) -> str:
+    labels = name.split(".")
     for number in range(len(labels) - 1, 0, -1):
         before = labels[:number]
         if not all(before):
@@ -273,8 +302,8 @@ def _said(unit: str) -> str:
     """Return what one unit of text stands for."""
     if len(unit) == 1:
         return unit
-    if unit[0] == "%":
-        octets = re.sub("%(?:25)+", "%", unit)
+    if unit[0] in "%=":
+        octets = re.sub("%(?:25)+", "%", unit.replace("=", "%"))
         return urllib.parse.unquote(octets, errors="replace")
     if unit[0] == "&":
         return html.unescape(unit)

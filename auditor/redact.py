@@ -29,6 +29,9 @@ NOTHING = re.compile("(?!)")
 """A pattern that matches nowhere."""
 LONGEST_WHOLE = 256
 """Characters of a value that is looked at as a whole: of a short secret, each in many characters."""
+_UNDONE = (unescaped, lambda octets: octets.replace("''", "'"), lambda octets: octets.replace('""', '"'))
+"""What may become of a secret's own characters where others are undone: SQL doubles one mark, CSV the other, and the
+reading halves both."""
 
 
 def in_octets(text: str) -> Iterator[str]:
@@ -49,7 +52,8 @@ def parts_of(secret: str) -> Iterator[str]:
     """Yield the octets that a secret is known by within others.
 
     Names of hosts and media types are in small letters, a message is put on one line, a form has `+` instead of blanks,
-    and a file of several lines is quoted line by line. What looks like an escape is one where others are undone.
+    and a file of several lines is quoted line by line. What looks like an escape or a doubled mark is one, where others
+    are undone.
     """
     lines = (line for line in secret.splitlines() if "-----" not in line)
     for text in (secret, " ".join(secret.split()), *lines):
@@ -57,11 +61,12 @@ def parts_of(secret: str) -> Iterator[str]:
             continue
         for written in (text, text.replace(" ", "+"), text.lower()):
             yield from in_octets(written)
-            octets = octets_of(written)
-            for _ in range(DEPTH):
-                octets = unescaped(octets)
-                if len(octets) >= SUBSTRING_MINIMUM:
-                    yield octets
+            for undo in _UNDONE:
+                octets = octets_of(written)
+                for _ in range(DEPTH):
+                    octets = undo(octets)
+                    if len(octets) >= SUBSTRING_MINIMUM:
+                        yield octets
 
 
 class Kept(NamedTuple):
@@ -189,12 +194,20 @@ class Redactor:
         if isinstance(value, Mapping):
             return self._scrub_members(value, pointer, changes)
         if isinstance(value, list | tuple):
-            return [self._scrub(item, f"{pointer}/{index}", changes) for index, item in enumerate(value)]
+            items = [self._scrub(item, f"{pointer}/{index}", changes) for index, item in enumerate(value)]
+            return self._octets(items, pointer, changes)
         if not isinstance(value, str | int | float) or isinstance(value, bool):
             return value
         text = value if isinstance(value, str) else json.dumps(value)  # a secret of digits may come as a number
         kept = self._note(text, pointer, changes)
         return value if kept == text else kept
+
+    def _octets(self, items: list[JSON], pointer: str, changes: _Changes) -> JSON:
+        """Return a list as it may be kept: numbers may be the octets of a secret, each of which tells nothing alone."""
+        if not items or not all(isinstance(item, int) for item in items):
+            return items
+        text = json.dumps(items)
+        return items if self._note(text, pointer, changes) == text else MASK
 
     def _note(self, text: str, pointer: str, changes: _Changes) -> str:
         """Return a text as it may be kept, and note how it was changed.

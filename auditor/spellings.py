@@ -1,4 +1,4 @@
-"""How a text may be spelled, and how to undo it: escapes, quoted-printable, base64 and hexadecimal.
+"""How a text may be spelled, and how to undo it: escapes, quotation marks, quoted-printable, base64, hexadecimal.
 
 All of it is done on octets, which are held as text of the characters U+0000 to U+00FF, one for each: percent encoding
 and base64 write octets, not characters, and patterns read text fastest. Whatever is undone can be told by its place in
@@ -33,23 +33,28 @@ _ESCAPE = re.compile(
     rf"[%\\&](?:(?:(?<=%)|(?<=\\)[xX])(?P<octet>{_HEX}{{2}})"
     rf"|(?<!&)u(?P<high>[dD][89abAB]{_HEX}{{2}})[\\%]u(?P<low>[dD][c-fC-F]{_HEX}{{2}})"
     rf"|(?<=\\)U(?P<long>00(?:0{_HEX}|10){_HEX}{{4}})|(?<!&)[uU](?P<short>{_HEX}{{4}})"
-    rf"|(?<=\\)u\{{(?P<braced>0?{_HEX}{{1,5}})\}}|(?<=\\)(?P<octal>[0-3][0-7]{{2}})"
-    r"|(?<=\\)(?P<control>[bfnrt])|(?<=\\)(?P<itself>[ \"'\\/,+<>;=#])"
+    rf"|(?<=\\)[ux]\{{(?P<braced>0?{_HEX}{{1,5}})\}}|(?<=\\)(?P<octal>[0-3][0-7]{{2}})"
+    r"|(?<=\\)(?P<control>[bfnrt])|(?<=\\)(?P<itself>[ -/:-@\[-`{-~])"
     rf"|(?<=&)(?:#(?P<decimal>[0-9]{{1,7}})|#[xX](?P<number>{_HEX}{{1,6}})|(?P<name>[A-Za-z][A-Za-z0-9]{{1,31}}));)"
 )
 """One octet or character as written in URLs (RFC 3986 section 2.1), JSON (RFC 8259 section 7), JavaScript, Python, C,
-HTML, and names in certificates (RFC 4514 section 2.4)."""
+Perl, bash, HTML, and names in certificates (RFC 4514 section 2.4)."""
 _CONTROL = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 _QUOTED_PRINTABLE = re.compile(r"=(?:(?P<octet>[0-9A-Fa-f]{2})|[ \t]*\r?\n)")
 """One octet, or a line break that is none (RFC 2045 section 6.7)."""
+_MARKS = re.compile(r"'(?:\\''|\"'\"'|')|\"\"")
+"""One quotation mark within others: doubled, as in SQL and CSV, or in a shell, where the marks around it end before."""
 _CHARACTER = r"[\t\n\r -~]|[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}"
 """One in UTF-8 (RFC 3629 section 4): among any octets, many of them in a row are rare."""
 _BETWEEN = " \t\r\n"
 _STANDARD = str.maketrans("-_", "+/")
 _DIGIT = "[A-Za-z0-9+/_-]"
 _ENCODED = re.compile(rf"{_DIGIT}+={{0,2}}")
+_ITEM = re.compile(rf"(?:0[xX]{_HEX}{{1,2}}|-?[0-9]{{1,3}})(?![0-9A-Za-z])")
+"""One octet in a list; Java has signed ones."""
 _OCTETS = re.compile(rf"(?:{_HEX}{{2}})+")
 _BASE64_WHOLE = re.compile(rf"{_DIGIT}+={{0,2}}[{_BETWEEN}]*")
+_LIST_WHOLE = re.compile(rf"[\[({{<{_BETWEEN}]*{_ITEM.pattern}(?:[,{_BETWEEN}]+{_ITEM.pattern})+[\])}}>{_BETWEEN}]*")
 _HEXADECIMAL_WHOLE = re.compile(rf"(?:{_HEX}{{2}}[ :-]?)*{_HEX}{{2}}[{_BETWEEN}]*")
 
 
@@ -70,12 +75,13 @@ class _Encoding(NamedTuple):
 
 
 class _Patterns(NamedTuple):
-    """What may be read otherwise; base64 and hexadecimal of some length, on several lines perhaps; text among bytes."""
+    """What may be read otherwise; digits and lists of some length, on several lines perhaps; text among bytes."""
 
     any: re.Pattern[str]
     base64: re.Pattern[str]
     hexadecimal: re.Pattern[str]
     apart: re.Pattern[str]
+    listed: re.Pattern[str]
     text: re.Pattern[str]
 
 
@@ -102,7 +108,7 @@ def readings(octets: str, shortest: int) -> Iterator[Reading]:
     patterns = _patterns(shortest)
     if not patterns.any.search(octets):
         return
-    for unit, said in ((_ESCAPE, _said), (_QUOTED_PRINTABLE, _quoted)):
+    for unit, said in ((_ESCAPE, _said), (_QUOTED_PRINTABLE, _quoted), (_MARKS, _mark)):
         read = unit.sub(said, octets)
         if read != octets:
             yield Reading(read, [(0, len(read))], functools.partial(_units, octets, unit, said))
@@ -117,6 +123,10 @@ def readings(octets: str, shortest: int) -> Iterator[Reading]:
                 raw = encoding.decode(digits[skipped:]).decode("latin-1")
                 texts = (found.span() for found in patterns.text.finditer(raw))
                 yield Reading(raw, texts, functools.partial(_words, octets, run.span(), encoding, skipped))
+    for run in patterns.listed.finditer(octets):
+        raw = _of_list(run[0])
+        texts = (found.span() for found in patterns.text.finditer(raw))
+        yield Reading(raw, texts, functools.partial(_items, octets, run.span()))
 
 
 def encoded_octets(text: str) -> bytes | None:
@@ -136,7 +146,7 @@ def wholes(octets: str, depth: int = DEPTH) -> Iterator[str]:
     yield octets
     if depth == 0:
         return
-    inner = {unescaped(octets), _QUOTED_PRINTABLE.sub(_quoted, octets)} - {octets}
+    inner = {unescaped(octets), _QUOTED_PRINTABLE.sub(_quoted, octets), _MARKS.sub(_mark, octets)} - {octets}
     if _BASE64_WHOLE.fullmatch(octets):
         digits = octets.rstrip(_BETWEEN).rstrip("=")
         raw = _of_base64(digits)
@@ -144,6 +154,8 @@ def wholes(octets: str, depth: int = DEPTH) -> Iterator[str]:
             inner.add(raw.decode("latin-1"))
     if _HEXADECIMAL_WHOLE.fullmatch(octets):
         inner.add(bytes.fromhex("".join(_HEXADECIMAL.words.findall(octets))).decode("latin-1"))
+    if _LIST_WHOLE.fullmatch(octets):
+        inner.add(_of_list(octets))
     for read in inner:
         yield from wholes(read, depth - 1)
 
@@ -157,12 +169,15 @@ def _patterns(shortest: int) -> _Patterns:
     """
     digits = min(-(-8 * shortest // 6), LONGEST_LINE)
     pairs = min(shortest, LONGEST_LINE // 2)
+    item = "[-0-9][0-9A-Fa-fxX]{0,3}+"  # or something else as short: to be exact here takes twice as long
+    listed = rf"{item}(?:[,{_BETWEEN}]++{item}){{{min(shortest, LONGEST_LINE // 4) - 1},}}+"
     apart = rf"{_HEX}{{2,4}}(?:[{_BETWEEN}:-]{{1,2}}{_HEX}{{2,4}}){{{pairs // 2 - 1},}}+"
     return _Patterns(
-        re.compile(rf"[%\\&]|=(?:{_HEX}{{2}}|[{_BETWEEN}])|{_DIGIT}{{{digits}}}|{apart}"),
+        re.compile(rf"[%\\&]|=(?:{_HEX}{{2}}|[{_BETWEEN}])|{_DIGIT}{{{digits}}}|{_MARKS.pattern}|{apart}|{listed}"),
         re.compile(rf"{_DIGIT}{{{digits},}}+(?:[{_BETWEEN}]++{_DIGIT}++)*+={{0,2}}"),
         re.compile(rf"{_HEX}{{{2 * pairs},}}+(?:[{_BETWEEN}]++{_HEX}++)*+"),
         re.compile(apart),
+        re.compile(listed),
         re.compile(rf"(?:{_CHARACTER}){{{min(shortest, LONGEST_LINE)},}}+"),
     )
 
@@ -176,6 +191,11 @@ def _of_base64(digits: str) -> bytes:
 def _of_hexadecimal(digits: str) -> bytes:
     """Return the octets of hexadecimal, without half an octet at the end."""
     return bytes.fromhex(digits[: len(digits) // 2 * 2])
+
+
+def _of_list(items: str) -> str:
+    """Return the octets of a list of numbers."""
+    return "".join(chr(int(item, 16 if "x" in item.lower() else 10) & 0xFF) for item in _ITEM.findall(items))
 
 
 _BASE64 = _Encoding(6, re.compile(rf"[^{_BETWEEN}]+"), _of_base64)
@@ -200,6 +220,10 @@ def _said(unit: re.Match[str]) -> str:
 
 def _quoted(unit: re.Match[str]) -> str:
     return chr(int(unit["octet"], 16)) if unit["octet"] else ""
+
+
+def _mark(unit: re.Match[str]) -> str:
+    return unit[0][0]
 
 
 def _units(
@@ -234,3 +258,10 @@ def _words(octets: str, run: Span, encoding: _Encoding, skipped: int, spans: Ite
     for start, end in spans:
         first, last = skipped + 8 * start // encoding.bits, skipped + (8 * end - 1) // encoding.bits
         yield begins[bisect_right(before, first) - 1], ends[bisect_right(before, last) - 1]
+
+
+def _items(octets: str, run: Span, spans: Iterable[Span]) -> Iterator[Span]:
+    """Yield where stretches of what was listed are written: no number in part."""
+    items = [item.span() for item in _ITEM.finditer(octets, *run)]
+    for start, end in spans:
+        yield items[start][0], items[end - 1][1]

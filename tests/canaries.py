@@ -16,8 +16,8 @@ from tests.test_redact import forms as written_forms
 
 _ENCODED = re.compile(rb"[A-Za-z0-9+/_-]{24,}={0,2}")
 _HEXADECIMAL = re.compile(rb"[0-9A-Fa-f](?:[ :-]?[0-9A-Fa-f]){23,}")
-
-_BACKSLASHED = re.compile(r"\\+[xX]([0-9A-Fa-f]{2})|[\\%]+u([0-9A-Fa-f]{4})|\\+([0-3][0-7]{2})")
+_LISTED = re.compile(rb"(?:(?:0x[0-9a-f]{2}|[0-9]{2,3})[, ]{1,2}){11,}[0-9]{2,3}")
+_BACKSLASHED = re.compile(r"\\+[xX]([0-9A-Fa-f]{2})|[\\%]+u([0-9A-Fa-f]{4})|\\+([0-3][0-7]{2})|\\+x\{([0-9a-f]+)\}")
 
 
 def forms(secret: str) -> dict[str, str]:
@@ -98,19 +98,23 @@ def _undone(text: bytes) -> Iterator[bytes]:
     unescape: list[Callable[[str], str]] = [html.unescape] * 3
     unquote: list[Callable[[str], str]] = [urllib.parse.unquote] * 3
     yield said.encode("utf-8", "replace")
-    for undo in (*unescape, *unquote, _without_backslashes, _not_quoted):
+    for undo in (*unescape, *unquote, _without_backslashes, _not_quoted, _without_doubled_marks):
         said = undo(said)
         yield said.encode("utf-8", "replace")
         yield said.encode("latin-1", "ignore")  # what was escaped octet by octet
 
 
 def _without_backslashes(text: str) -> str:
-    read = _BACKSLASHED.sub(lambda one: chr(int(one[1] or one[2] or "0", 16) or int(one[3] or "0", 8)), text)
+    read = _BACKSLASHED.sub(lambda one: chr(int(one[1] or one[2] or one[4] or "0", 16) or int(one[3] or "0", 8)), text)
     return read.replace("\\", "")
 
 
 def _not_quoted(text: str) -> str:
     return re.sub("=([0-9A-F]{2})", lambda one: chr(int(one[1], 16)), text)
+
+
+def _without_doubled_marks(text: str) -> str:
+    return re.sub(r"""'"'"'|(['"])\1+""", lambda one: one[0][0], text)
 
 
 def _decoded(text: bytes) -> Iterator[bytes]:
@@ -122,3 +126,5 @@ def _decoded(text: bytes) -> Iterator[bytes]:
         pairs = re.sub(rb"[ :-]", b"", run)
         for skipped in range(2):
             yield bytes.fromhex(pairs[skipped : skipped + (len(pairs) - skipped) // 2 * 2].decode())
+    for run in _LISTED.findall(text):
+        yield bytes(int(one, 0) & 0xFF for one in re.findall(rb"0x[0-9a-f]{2}|[1-9][0-9]+", run))

@@ -8,6 +8,7 @@ import hmac
 import html
 import json
 import re
+import string
 import subprocess
 import time
 import urllib.parse
@@ -24,7 +25,7 @@ from auditor.redact import MASK, Redactor
 KEY = b"0123456789abcdef"
 ORGANIZATION = "Explo"
 SHOWN = re.compile(
-    r"(p-[0-9a-f]{20})([@\uff20\ufe6b]|%(?:25)*40|\\u0040|\\x40|\\40|&#64;|&#x40;|&commat;)pseudonym\.invalid"
+    r"(p-[0-9a-f]{20})([@\uff20\ufe6b]|%(?:25)*40|=40|\\u0040|\\x40|\\40|&#64;|&#x40;|&commat;)pseudonym\.invalid"
 )
 
 
@@ -94,6 +95,12 @@ def every_reference(text: str) -> str:
     return "".join(f"&#{ord(char)};" for char in text)
 
 
+def quoted_printable(text: str, plain: str) -> str:
+    return "".join(char if char in plain else "".join(f"={octet:02X}" for octet in char.encode()) for char in text)
+
+
+WORDS = string.ascii_letters + string.digits
+"""What stands as it is in a header's encoded word, almost (RFC 2047 section 5)."""
 ENCODERS: dict[str, Callable[[str], str]] = {
     "itself": str,
     "percent": lambda text: urllib.parse.quote(text, safe=""),
@@ -111,6 +118,9 @@ ENCODERS: dict[str, Callable[[str], str]] = {
     "small @": lambda text: text.replace("@", "\ufe6b"),
     "LDAP, escaped @": lambda text: text.replace("@", "\\40"),
     "ASCII": lambda text: ascii(text)[1:-1],
+    "quoted-printable @": lambda text: text.replace("@", "=40"),
+    "quoted-printable": lambda text: quoted_printable(text, f"{WORDS}.-_+"),
+    "quoted-printable, in a header": lambda text: quoted_printable(text, WORDS),
 }
 SURROUNDINGS = [
     ("", ""),
@@ -130,7 +140,10 @@ SURROUNDINGS = [
     ("(", "),"),
     ("emailAddress=", ",CN=x"),
     ("It was ", ". Then"),
-    ("https://", ":secret@host.example/"),
+    ("https://", ":secret@host/"),
+    ("https://", "@host/"),
+    ("https://x.io,", ",bao"),
+    ("<https://x.io>; ", ""),
     ("“", "”"),
     ("“…", "…”"),
     ("50%", ""),
@@ -144,14 +157,98 @@ def test_an_address_is_found_however_it_is_written_and_nothing_else_is_touched(a
     whole = expected(address)
     for before, after in SURROUNDINGS:
         written = ENCODERS[name](address)
-        if "host" in after and not {"'", "#", "[", "\\"}.isdisjoint(written):
-            continue  # these end a URL's authority, so that what follows is no host: it is hidden as well
         text = named().text(f"{before}{written}{after}")
         assert text.startswith(before), text
         assert text.endswith(after), text
         shown = SHOWN.fullmatch(text[len(before) : len(text) - len(after)])
         assert shown, (text, address)
         assert f"{shown[1]}@pseudonym.invalid" == whole, text
+        assert named().text(text) == text
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        "redirect_uri=https://app.explo.co&login_hint=",
+        "https://app.explo.co:443&login_hint=",
+        "https://app.explo.co%26hint=",
+        "https://app.explo.co:443%26hint%3D",
+        "https://x.io,",
+        "https://x.io:443,",
+        "https://x.io;",
+        "https://x.io|",
+        "(https://x.io)",
+        "https://x.io:",
+        "https://x.io\\t",
+        "https://x.io\\n",
+        "https://x.io&quot;",
+        "https://x.io%2C",
+        "https://x.io*",
+        "https://x.io$",
+        "https://x.io!",
+        "https://x.io=",
+        "https://x.io\u3000",
+        "https://x.io、",
+        "homepage:https://ada.dev,email:",
+        "https://[2001:db8::1],",
+    ],
+)
+def test_an_address_after_the_host_of_a_url_is_no_login(before: str) -> None:
+    """A URL may end with its host, and what comes next need be no slash."""
+    for after in ("", ",x", ":22/", "/x", " x"):
+        assert named().text(f"{before}ada@explo.co{after}") == f"{before}{expected('ada@explo.co')}{after}"
+    listed = named().text(f"{before}ada@explo.co,bob@explo.co")
+    assert listed == f"{before}{expected('ada@explo.co')},{expected('bob@explo.co')}"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("https://{ada}@host/", "https://{ada}@host/"),
+        ("https://{ada}:secret@host/", "https://{ada}:secret@host/"),
+        ("https://{ada}:{bob}/", "https://{ada}:{bob}/"),
+        ("https://{ada}@{bob}/", "https://{ada}@{bob}/"),
+        ("https://user:pa@ss.word@host.example/", "https://user:{pa@ss.word}@host.example/"),
+        ("https://user:pa@ss@host.example/", "https://user:pa@{ss@host.example}/"),
+        ("https://user:p!ss@host.example/", "https://user:p!{ss@host.example}/"),
+        ("postgres://user:pa@ss@host/", "postgres://user:pa@ss@host/"),
+        ("postgres://app:[redacted]@db.example.com/", "postgres://app:[redacted]@db.example.com/"),
+        ("https://müller@explo.co/", "https://{müller@explo.co}/"),
+    ],
+)
+def test_what_may_be_a_login_or_not_is_hidden(text: str, shown: str) -> None:
+    def written(template: str, form: Callable[[str], str]) -> str:
+        names = {"ada": "ada@explo.co", "bob": "bob@explo.co"}
+        return re.sub(r"\{(.+?)\}", lambda found: form(names.get(found[1], found[1])), template)
+
+    assert named().text(written(text, str)) == written(shown, expected)
+    assert named().text(written(shown, expected)) == written(shown, expected)
+
+
+@pytest.mark.parametrize("dot", "\uff0e\u3002\uff61")
+def test_dots_of_other_scripts_are_dots_of_a_domain(dot: str) -> None:
+    """As in UTS 46, which browsers and mail programs follow."""
+    ada = expected("ada@mail.explo.co")
+    domain = f"mail{dot}explo{dot}co"
+    for text in (f"ada@{domain}", f"ada@{urllib.parse.quote(domain)}", json.dumps(f"ada@{domain}")[1:-1]):
+        assert named().text(f"({text})") == f"({ada})"
+    assert named().text(f"ada@{dot}co ada@co{dot} ada{dot}") == f"ada@{dot}co ada@co{dot} ada{dot}"
+
+
+def test_the_end_of_a_sentence_is_no_dot_of_a_domain() -> None:
+    text = f"{expected('ada@explo.co')}。次に"
+    assert named().text("ada@explo.co。次に") == named().text(text) == text
+
+
+def test_an_equals_sign_and_a_number_may_be_quoted_printable() -> None:
+    assert named().text("user=40example.com") == expected("user@example.com").replace("@", "=40")
+    header = "=?utf-8?q?Ada_Lind_=3Cada=2Elind=40explo=2Eco=3E?="
+    hidden = expected("ada.lind@explo.co").replace("@", "=40")
+    assert named().text(header) == f"=?utf-8?q?Ada_Lind_=3C{hidden}=3E?="
+    assert named().text("?email=ada@explo.co=20") == f"?email={expected('ada@explo.co')}=20"
+    assert named().text("a=40winks@explo.co") == f"a={expected('40winks@explo.co')}"
+    assert holds_address("a=40@explo.co")
+    for text in ("limit=40", "?a=40&b=1", "a=40.5", "=40b.co", "size=40px wide", "limit=40, of"):
         assert named().text(text) == text
 
 
@@ -179,6 +276,7 @@ def test_a_local_part_in_quotation_marks(text: str) -> None:
         "git+ssh://ada@github.com/explo/app",
         "postgres://app:secret@db.example.com:5432/app",
         "https://x-access-token:TOKEN@github.com/explo/app",
+        "(https://ada.lovelace~1+x-y@github.com)",
         "arn:aws:iam::123456789012:user/ada",
         'role "ada" at host "db.example.com" (user@localhost)',
         "no pg_hba.conf entry for user@host",
@@ -204,6 +302,9 @@ def test_of_two_marks_the_one_with_an_address_counts() -> None:
     assert named().text("a@b@explo.co") == f"a@{expected('b@explo.co')}"
     assert named().text("a@b.co@c.de") == f"{expected('a@b.co')}@c.de"
     assert named().text("git@github.com: no such repository") == f"{expected('git@github.com')}: no such repository"
+    for mark in ("=40", "%40", "@"):
+        chain = f"{expected('a@b.co').replace('@', mark)}@c.de"
+        assert named().text(f"a{mark}b.co@c.de") == named().text(chain) == chain
     twice = named().text("ada@explo.co,bao@explo.co")
     assert twice == f"{expected('ada@explo.co')},{expected('bao@explo.co')}"
 
@@ -228,7 +329,6 @@ def test_no_address_is_left_none_is_taken_for_another_and_it_is_the_same_again(
     text = ""
     for number, (before, address, encoder) in enumerate(parts):
         between = before or (" " if number else "")
-        assume("://" not in text + between)
         text += between + ENCODERS[encoder](address)
     shown = named().text(text + end)
     pseudonyms = [f"{found[1]}@pseudonym.invalid" for found in SHOWN.finditer(shown)]
@@ -241,7 +341,7 @@ def test_no_address_is_left_none_is_taken_for_another_and_it_is_the_same_again(
     assert not holds_address(shown)
 
 
-@given(st.text(st.characters(codec="utf-8") | st.sampled_from("@@%%\\\\&;&#x40.a"), max_size=60))
+@given(st.text(st.characters(codec="utf-8") | st.sampled_from("@@%%\\\\&;&#x40.a==:/\u3002"), max_size=60))
 def test_whatever_comes_is_read_and_after_a_second_time_it_is_the_same(text: str) -> None:
     once = named().text(text)
     assert named().text(once) == once
@@ -261,6 +361,9 @@ def test_whatever_comes_is_read_and_after_a_second_time_it_is_the_same(text: str
         "a@" + "1." * 500_000,
         '"' * 500_000 + "@b.co",
         "a@b.co" * 100_000,
+        "a=40" * 200_000,
+        "://" + "a" * 1_000 + ("@" + "a" * 1_000) * 500,
+        "a@" + "b\u3002" * 300_000,
     ],
     ids=lambda text: text[:6],
 )

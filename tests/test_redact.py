@@ -7,6 +7,7 @@ import html
 import json
 import quopri
 import re
+import string
 import threading
 import urllib.parse
 from typing import Any
@@ -20,6 +21,8 @@ from auditor.redact import MASK, SUBSTRING_MINIMUM, Redactor
 SECRETS = {
     "plain": "correct-horse-battery",
     "quote": 'pass"word"1234',
+    "quotes": "tok'en\"x",
+    "doubled": "a''b\"\"c\\'d",
     "at": "p@ssw0rd@host",
     "slash": "a/b/c/d+e/f==",
     "backslash": "back\\slash\\n12",
@@ -57,6 +60,18 @@ def units(secret: str, unit: str) -> str:
 def in_turn(text: str) -> str:
     """Digits of hexadecimal in capital and small letters by turns."""
     return "".join(char.upper() if index % 3 else char.lower() for index, char in enumerate(text))
+
+
+def in_sql(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def in_csv(text: str) -> str:
+    return '"' + text.replace('"', '""') + '"'
+
+
+def in_shell(text: str, quote: str = "'\\''") -> str:
+    return "'" + text.replace("'", quote) + "'"
 
 
 def nested(secret: str) -> dict[str, str]:
@@ -97,6 +112,19 @@ def nested(secret: str) -> dict[str, str]:
         "octets": escaped(secret, "\\x{:02x}"),
         "octets, capital": escaped(secret, "\\x{:02X}"),
         "octal": escaped(secret, "\\{:03o}"),
+        "octets, in C": escaped(secret, "0x{:02x}, "),
+        "octets, decimal": str(list(raw)),
+        "octets, Go": str(list(raw)).replace(",", ""),
+        "octets, signed": str([one - 256 if one > 127 else one for one in raw]),
+        "Perl": "".join(f"\\x{{{ord(char):x}}}" for char in secret),
+        "bash": "".join(f"\\{char}" if char in string.punctuation else char for char in secret),
+        "SQL": in_sql(secret)[1:-1],
+        "CSV": in_csv(secret)[1:-1],
+        "shell": in_shell(secret)[1:-1],
+        "Python's shell": in_shell(secret, "'\"'\"'")[1:-1],
+        "SQL in JSON": json.dumps(in_sql(secret))[2:-2],
+        "JSON in CSV": in_csv(json.dumps(secret))[3:-3],
+        "shell in shell": in_shell(in_shell(secret))[5:-5],
         "units": units(secret, "\\u{:04x}"),
         "units, mixed": in_turn(units(secret, "\\u{:04x}")).replace("\\U", "\\u"),
         "HTML, decimal": "".join(f"&#{ord(char)};" for char in secret),

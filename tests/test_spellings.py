@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
+import shlex
+import string
 import urllib.parse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from hypothesis import given, settings
@@ -13,7 +15,7 @@ from hypothesis import strategies as st
 
 from auditor.redact import LONGEST_WHOLE, MASK, SUBSTRING_MINIMUM, Redactor
 from auditor.spellings import octets_of, readings, text_of, unescaped, wholes
-from tests.test_redact import SECRETS, every_secret, forms, in_lines
+from tests.test_redact import SECRETS, every_secret, forms, in_csv, in_lines, in_shell, in_sql
 
 SECRET = "correct-horse"
 REDACTOR = Redactor([SECRET])
@@ -55,7 +57,8 @@ def test_what_holds_no_secret_is_the_same_to_the_byte(text: str) -> None:
         ("%u002F%uD83D%uDD11", "/\xf0\x9f\x94\x91"),
         ("\\057\\303\\251\\477", "/\xc3\xa9\\477"),
         ("\\b\\f\\n\\r\\t\\a", "\b\f\n\r\t\\a"),
-        ("\\ \\\"\\'\\\\\\/\\,\\+\\<\\>\\;\\=\\#\\!", " \"'\\/,+<>;=#\\!"),
+        ("".join(f"\\{char}" for char in f" {string.punctuation}"), f" {string.punctuation}"),
+        ("\\x{2f}\\x{1F511}\\x{0}\\x{}\\X{41}%x{41}", "/\xf0\x9f\x94\x91\0\\x{}\\X{41}%x{41}"),
         ("&#47;&#0047;&#x2f;&#X2F;&#xe9;&#127;&#1114112;", "////\xc3\xa9\x7f&#1114112;"),
         ("&lt;&amp;amp;&quot;&apos;&sol;&eacute;&nosuch;&lt", "<&amp;\"'/\xc3\xa9&nosuch;&lt"),
         ("%252F", "%2F"),
@@ -98,6 +101,19 @@ def test_octets_are_those_of_utf_8_and_come_back(text: str) -> None:
         ("user Y29ycmVjdC1ob3JzZQ is", f"user {MASK} is"),
         ("a/path/Y29ycmVjdC1ob3JzZQ/to", MASK),
         ("internationalization Y29ycmVjdC1ob3JzZQ is a word", f"internationalization {MASK} is a word"),
+        ("0x63, 0x6f,0x72 0X72\n0x65,\n  0x63, 0x74, 0x2d, 0x68, 0x6f, 0x72, 0x73, 0x65;", f"{MASK};"),
+        (
+            "{0x1, 0x63, 0x6f, 0x72, 0x72, 0x65, 0x63, 0x74, 0x2d, 0x68, 0x6f, 0x72, 0x73, 0x65, 0x1}",
+            f"{{0x1, {MASK}, 0x1}}",
+        ),
+        ("[99, 111, 114, 114, 101, 99, 116, 45, 104, 111, 114, 115, 101]", f"[{MASK}]"),
+        ("[7 99 111 114 114 101 99 116 45 104 111 114 115 101 300 12]", f"[7 {MASK} 300 12]"),
+        ("99,111,114,114,101,99,116,45,104,111,114,115,101", MASK),
+        ("[\n  99,\n  111,114,114\n,101,\n  99,\n  116,\n  45,\r\n\t104 , 111,114,115,101\n]", f"[\n  {MASK}\n]"),
+        (f"1099 {' '.join(map(str, SECRET.encode()))} 1015", f"1099 {MASK} 1015"),
+        (f"[{', '.join(map(str, b'x correct%2Dhorse y'))}]", f"[120, 32, {MASK}, 32, 121]"),
+        (f"(1, {', '.join(map(str, b'Y29ycmVjdC1ob3JzZQ=='))})", f"(1, {MASK})"),
+        (f"{'1, ' * 100}{', '.join(map(str, SECRET.encode()))}", f"{'1, ' * 100}{MASK}"),
         (f"{'QUFB' * 15}\n{'QUFB' * 15}\nY29ycmVjdC1ob3JzZQ==\n", f"{'QUFB' * 15}\n{'QUFB' * 15}\n{MASK}\n"),
         (f"{'QUFB' * 15}\nQUFBY29ycmVjdC1o\nb3JzZQ==\n", f"{'QUFB' * 15}\n{MASK}\n"),
     ],
@@ -181,13 +197,23 @@ def test_text_among_bytes_is_read_as_text() -> None:
 
 def test_plain_text_is_not_read_otherwise() -> None:
     """Most texts of most answers are such, and none of them costs more than one search."""
-    for text in ("two words", "", "2026-11-20T09:12:44Z", "a" * 17, "ключ", "a = b", "12 34 56"):
+    for text in (
+        "two words",
+        "",
+        "2026-11-20T09:12:44Z",
+        "a" * 17,
+        "ключ",
+        "a = b",
+        "12 34 56",
+        "isn't 'it' \"so\"",
+        "1, 2, 3",
+    ):
         assert list(readings(octets_of(text), len(SECRET))) == []
-    for text in ("%", "\\", "&", "a" * 18, "63 6f 72 72 65 63 74", "=3D", "=\n"):
+    for text in ("%", "\\", "&", "a" * 18, "63 6f 72 72 65 63 74", "=3D", "=\n", "''", '""', "'\"'\"'", "1," * 13):
         assert isinstance(readings(text, len(SECRET)), Iterator)
 
 
-@pytest.mark.parametrize("secret", ["s3cre/t", "é+ ?>", "a==", "4711"])
+@pytest.mark.parametrize("secret", ["s3cre/t", "é+ ?>", "a==", "4711", "a'b"])
 def test_a_short_secret_is_the_whole_of_a_value_in_every_spelling(secret: str) -> None:
     redactor = Redactor([secret])
     raw = secret.encode()
@@ -199,6 +225,7 @@ def test_a_short_secret_is_the_whole_of_a_value_in_every_spelling(secret: str) -
         base64.b64encode(inner.encode()).decode(), base64.b64encode(secret.encode("utf-16-le")).decode(), raw.hex(),
         raw.hex().upper(), raw.hex(":"), raw.hex(" "), raw.hex("-"), "".join(f"&#{ord(char)};" for char in secret),
         json.dumps(secret)[1:-1], "".join(f"={c:02X}" for c in raw), "".join(f"\\x{c:02x}" for c in raw),
+        ", ".join(map(str, raw)), str(list(raw)), str(list(raw)).replace(",", ""), ",".join(map(hex, raw)),
     ):  # fmt: skip
         assert redactor.text(written) == MASK, written
         assert redactor.text(f"x{written}") == f"x{written}"
@@ -213,6 +240,10 @@ def test_a_short_secret_is_looked_for_in_short_values_only() -> None:
     assert redactor.text("AB") == "AB"
     assert redactor.text("YWI=") == redactor.text("YWI") == MASK
     assert redactor.text("YWJ") == "YWJ"
+    assert redactor.text("97 98") == redactor.text("{0x61,0x62}\n") == MASK
+    assert redactor.text("97 98 99") == "97 98 99"
+    assert Redactor(["a"]).text("97") == "97"  # one number is no list
+    assert Redactor(["a'b"]).text("a''b") == MASK
     assert set(wholes("YWJj")) >= {"YWJj", "abc"}
     assert set(wholes("61", 0)) == {"61"}
     deep = "ab"
@@ -252,6 +283,8 @@ OTHER_SPELLINGS = (
     lambda char: f"&#x{ord(char):x};",
     lambda char: json.dumps(char)[1:-1],
     lambda char: f"\\U{ord(char):08X}",
+    lambda char: f"\\x{{{ord(char):x}}}",
+    lambda char: f"\\{char}" if char in string.punctuation else char,
 )
 SECRET_TEXT = st.text("ab12 \"'@/\n%+=&<é🔑", min_size=4, max_size=16).map(lambda text: f"Zq{text}Xv")
 
@@ -276,3 +309,72 @@ def test_any_characters_may_be_written_in_any_way(
 @given(st.text("abAB12%\\&#;=xu+/ -\n:éя🔑", max_size=60))
 def test_texts_without_a_secret_are_byte_identical(text: str) -> None:
     assert Redactor(["Zq-not-in-there-Xv", "zq"]).text(text) == text
+
+
+QUOTED = "tok'en\"x-1"
+
+
+@pytest.mark.parametrize(
+    ("written", "masked"),
+    [
+        ("'tok''en\"x-1'", f"'{MASK}'"),
+        ('"tok\'en""x-1"', f'"{MASK}"'),
+        ("'tok'\\''en\"x-1'", f"'{MASK}'"),
+        ("'tok'\"'\"'en\"x-1'", f"'{MASK}'"),
+        ("x, '', 'tok''en\"x-1', \"\", ''''", f"x, '', '{MASK}', \"\", ''''"),
+        ('a,"","a ""tok\'en""x-1""",""""', f'a,"","a ""{MASK}""",""""'),
+        (json.dumps("'tok''en\"x-1'"), f"\"'{MASK}'\""),
+        (json.dumps({"run": shlex.quote(QUOTED)}), f'{{"run": "\'{MASK}\'"}}'),
+        (in_csv(json.dumps(QUOTED)), f'"""{MASK}"""'),
+        (in_sql(json.dumps(QUOTED)), f"'\"{MASK}\"'"),
+        ("tok\\'en\\\"x\\-1", MASK),
+    ],
+)
+def test_quotation_marks_are_undone(written: str, masked: str) -> None:
+    redactor = Redactor([QUOTED])
+    assert redactor.text(written) == masked
+    assert redactor.text(base64.b64encode(written.encode()).decode()) == MASK
+    other = written.replace("1", "2")
+    assert redactor.text(other) == other
+
+
+WRITERS = st.sampled_from([in_sql, in_csv, in_shell, shlex.quote, json.dumps, repr])
+
+
+@settings(deadline=None)
+@given(st.text("ab'\"\\", min_size=4, max_size=10).map(lambda text: f"Zq-{text}-Xv"), WRITERS, WRITERS)
+def test_whatever_quotation_marks_a_secret_has_programs_double_or_escape_them(
+    secret: str, first: Callable[[str], str], second: Callable[[str], str]
+) -> None:
+    redactor = Redactor([secret])
+    for written in (first(secret), second(first(secret))):
+        masked = redactor.text(f"so {written}, they say")
+        rest = masked.removeprefix("so ").removesuffix(", they say").replace(MASK, "", 1)
+        assert rest == "".join(char for char in rest if char in "'\"\\")
+        assert len(rest) < len(masked) - len("so , they say")
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(0, 999), max_size=30), st.sampled_from([", ", ",", " ", "\n", ",\n    "]))
+def test_lists_of_numbers_are_read_as_octets(numbers: list[int], between: str) -> None:
+    words = [str(one) for one in numbers]
+    octets = [f"{ord(char):{'#04x' if index % 3 else ''}}" for index, char in enumerate(SECRET)]
+    for before, after in ((words, []), ([], words), (words, words)):
+        written = between.join([*before, *octets, *after])
+        assert REDACTOR.text(f"[{written}]") == f"[{between.join([*before, MASK, *after])}]"
+        without = between.join([*before, *octets[1:], *after])
+        assert REDACTOR.text(without) == without
+
+
+def test_octets_may_be_signed() -> None:
+    """Java has no others."""
+    numbers = [one - 256 if one > 127 else one for one in "schlüssel-ключ".encode()]
+    assert Redactor(["schlüssel-ключ"]).text(str(numbers)) == f"[{MASK}]"
+
+
+def test_a_list_of_octets_in_a_body_is_read_as_one_in_a_text() -> None:
+    octets = list(SECRET.encode())
+    other = [octets[1:], [1, 2.5, "x", None], [True] * 20, [], [None, *octets]]
+    assert REDACTOR.scrub([octets, {"x": [1, *octets]}, other]) == ([MASK, {"x": MASK}, other], ("/0", "/1/x"))
+    assert Redactor(["[]"]).scrub([[], "[]"]) == ([[], MASK], ("/1",))
+    assert Redactor(["4711"]).scrub([[52, 55, 49, 49], [52, 55, 49]]) == ([MASK, [52, 55, 49]], ("/0",))
