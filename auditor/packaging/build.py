@@ -160,6 +160,7 @@ def _write_pages(
             head=view.head,
             listed=view.listed,
             total=total(one.figures for one in view.listed.values()),
+            not_asked=view.run.not_asked,
             runs=views,
             left_out=missing,
             tasks=tasks,

@@ -91,6 +91,8 @@ def digest_of(seed: str, member: str) -> str:
 def _unreached(run: RunFiles, test: str) -> Iterable[str]:
     """Yield what was not looked at although the test is about it."""
     result = run.tests[test][1]
+    if excluded := run.excluded(test):
+        yield excluded
     for item in run.head.run.scope:
         if item.target in result.targets and not item.reached:
             yield f"{item.task}: {item.error}"
