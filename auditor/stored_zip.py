@@ -228,6 +228,8 @@ class StoredZip:
         wanted, position = [], 0
         for entry in entries:
             local = _local(entry)
+            if entry.size > length:  # what comes after it could not even be asked for
+                raise EvidenceError(f"{entry.name!r}: is larger than the archive that it is in")
             wanted.append(_central(entry, position))
             if self._read(position, len(local)) != local:
                 raise EvidenceError(f"{entry.name!r}: what stands before its bytes is not as it has to be; {REPACKED}")

@@ -350,6 +350,7 @@ def compare(
 ) -> Iterator[Flaw]:
     """Yield every file that is changed, missing or not listed by a statement; those `known` were compared before."""
     wanted = {subject.name: subject.digest.get("sha256", "") for subject in listed}
+    what = "run" if statement == seal.MANIFEST else statement.partition(".")[0]
     try:
         present = [name for name in files.names() if name not in (statement, seal.SUMS)]
         if contents.read(files, seal.SUMS) != seal.sums(listed):
@@ -360,7 +361,7 @@ def compare(
         return
     for name in present:
         if name not in wanted:
-            yield Flaw(name, 0, "was not there when the run was sealed")
+            yield Flaw(name, 0, f"was not there when the {what} was sealed")
     for name in wanted.keys() - set(present):
         yield Flaw(name, 0, "is missing")
     both = [name for name in present if name in wanted and name not in known]

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import msgspec
 
-from auditor import seal
+from auditor import plan, seal
 from auditor.evidence import mark_of
 from auditor.judge import finding_id
 from auditor.keys import SigningKey
 from auditor.model import Citation, ClaimVerdict, Outcome, Resource
+from auditor.plan import Plan, PlannedTarget, PlannedTest, Selection, Task
 from auditor.reports import json as json_report
 from auditor.results import Finding, Head, Tool
 from auditor.stored import FINDINGS
@@ -22,6 +23,13 @@ RUN = "20261123T141502Z-9f3a1c07"
 AT = dt.datetime(2026, 11, 23, 14, 15, 2, tzinfo=dt.UTC)
 SEGMENT = "evidence/prod.us-east-1.jsonl"
 PAGE = 500
+PLANNED = Plan(
+    organization="Explo",
+    targets=(PlannedTarget(id="prod", type="aws", tags=(), declared={}),),
+    tests=(PlannedTest(id="volumes", claim="at-rest", check="aws-ebs-volume-encryption", targets=("prod",)),),
+    tasks=(Task(target="prod", shard="account", tests=(), fan_out=True, region_tests=("volumes",)),),
+    selection=Selection(),
+)
 
 
 def volumes(count: int) -> list[Resource]:
@@ -68,7 +76,7 @@ def write(
     for name in ("policy", "evidence", FINDINGS):
         (path / name).mkdir(parents=True)
     (path / "policy" / "p.yaml").write_text("version: 1\n")
-    (path / "plan.json").write_text("{}\n")
+    (path / "plan.json").write_bytes(plan.to_json(msgspec.to_builtins(PLANNED)))
     _write_segment(path / SEGMENT, resources)
     found = list(findings(resources))
     encoder = msgspec.json.Encoder()

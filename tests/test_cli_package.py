@@ -5,16 +5,21 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import shutil
+import stat
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from auditor import seal
+from tests import toy
 from tests.cli_process import Ended, auditor
+from tests.sealing import seal_anew
 from tests.test_package import unpack
-from tests.test_verify import Sealed, make
+from tests.test_verify import LOCKED, Sealed, make
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +99,104 @@ def test_what_cannot_be_packed_is_refused(
     assert not [path for path in folder.iterdir() if path.name.startswith(".x.zip")]
 
 
+def a_private_key(folder: Path) -> Path:
+    return Path(shutil.copy(folder.parent / "auditor.key", folder / "x"))
+
+
+def a_key_file(folder: Path) -> Path:
+    return Path(shutil.copy(folder.parent / "auditor.keys.json", folder / "x"))
+
+
+def an_empty_file(folder: Path) -> Path:
+    (folder / "x").touch()
+    return folder / "x"
+
+
+def a_link_to_a_key(folder: Path) -> Path:
+    (folder / "x").symlink_to(a_private_key(folder).rename(folder / "y"))
+    return folder / "x"
+
+
+def a_link_to_itself(folder: Path) -> Path:
+    (folder / "x").symlink_to("x")
+    return folder / "x"
+
+
+def a_pipe(folder: Path) -> Path:
+    os.mkfifo(folder / "x")
+    return folder / "x"
+
+
+def a_socket(folder: Path) -> Path:
+    """In place of a device, which no test may put at risk."""
+    os.mknod(folder / "x", stat.S_IFSOCK | 0o600)
+    return folder / "x"
+
+
+@pytest.mark.parametrize(
+    "make", [a_private_key, a_key_file, an_empty_file, a_link_to_a_key, a_link_to_itself, a_pipe, a_socket]
+)
+def test_nothing_but_an_archive_is_replaced(company: tuple[Path, Sealed], make: Callable[[Path], Path]) -> None:
+    folder, sealed = company
+    (folder / "there").mkdir()
+    try:
+        path = make(folder / "there")
+        before = path.lstat()
+        done = auditor("package", sealed.run, "-o", path, "--key", "auditor.key", cwd=folder)
+        assert (done.code, done.out) == (2, "")
+        said = " ".join(done.err.split())
+        assert f"Invalid value for --output: {path}" in said
+        assert "choose another file" in said
+        assert (path.lstat().st_ino, path.lstat().st_size) == (before.st_ino, before.st_size)
+    finally:
+        shutil.rmtree(folder / "there")
+
+
+def test_what_a_link_leads_to_is_replaced(company: tuple[Path, Sealed], tmp_path: Path) -> None:
+    folder, sealed = company
+    path, link = tmp_path / "shared" / "evidence.zip", tmp_path / "evidence.zip"
+    path.parent.mkdir()
+    link.symlink_to(path)
+    for _ in range(2):  # into nothing, and into the place of the old one
+        done = auditor("package", sealed.run, "-o", link, cwd=folder)
+        assert (done.code, done.err) == (0, "")
+        assert done.out.startswith(f"{link}: ")
+        assert link.is_symlink()
+        assert f"sha256: {seal.sha256_file(path)}" in done.out
+        assert [one.name for one in path.parent.iterdir()] == ["evidence.zip"]
+        path.write_bytes(b"PK\3\4 of somebody's")
+
+
+def test_keys_are_named_where_something_is_signed(company: tuple[Path, Sealed], tmp_path: Path) -> None:
+    folder, sealed = company
+    bare = toy.audit(toy.World([{"id": "a", "closed": True}]), tmp_path, toy.claim("c", LOCKED)).run
+    named = []
+    for runs, key in (([bare], ()), ([bare], ("--key", "auditor.key")), ([bare, sealed.run], ())):
+        done = auditor("package", *runs, "-o", tmp_path / "x.zip", "--allow-unsigned", *key, cwd=folder)
+        assert (done.code, done.err) == (0, "")
+        named.append("keys: auditor.keys.json; compare their fingerprints" in done.out)
+    assert named == [False, True, True]
+
+
+def test_names_do_not_act_on_a_terminal(company: tuple[Path, Sealed], tmp_path: Path) -> None:
+    folder, sealed = company
+    shutil.copy(folder / "auditor.keys.json", tmp_path / "k\x1b[2J.json")
+    keys = ("--keys", tmp_path / "k\x1b[2J.json")
+    done = auditor("package", sealed.run, "-o", tmp_path / "e\x1b[2J.zip", *keys, cwd=folder)
+    assert (done.code, done.err) == (0, "")
+    assert f"{tmp_path}/e\\u001b[2J.zip: " in done.out
+    assert f"keys: {tmp_path}/k\\u001b[2J.json\n" in done.out
+    run = toy.audit(toy.World([{"id": "a", "closed": True}]), tmp_path, toy.claim("c", LOCKED)).run
+    segment = next((run / "evidence").iterdir())
+    segment.write_bytes(segment.read_bytes().replace(b'"task":"s.main"', b'"task":"s\\u001b[2J.main"', 1))
+    segment.rename(segment.with_name("s\x1b[2J.jsonl"))
+    seal_anew(run)
+    drawn = auditor("sample", run, "t", "--seed", "x", "--allow-unsigned", cwd=tmp_path)
+    assert drawn.code == 0
+    assert "of s\\u001b[2J, listed in evidence/s\\u001b[2J.jsonl:" in drawn.out
+    assert "\x1b" not in done.out + drawn.out + drawn.err
+
+
 def verify(office: Path, path: str = "evidence.zip", *arguments: str) -> Ended:
     return auditor("verify", path, *arguments, cwd=office)
 
@@ -155,7 +258,22 @@ def test_the_auditor_draws_a_sample(office: Path, company: tuple[Path, Sealed]) 
     earlier = company[1].runs[0].name
     assert f"of run {earlier}" in sample(office, "--run", earlier).out
     alone = auditor("sample", f"reports/{earlier}", "t", "--seed", "2026-Q4", "-f", "json", cwd=company[0])
-    assert json.loads(alone.out) == json.loads(sample(office, "--run", earlier, "-f", "json").out)
+    packed = json.loads(sample(office, "--run", earlier, "-f", "json").out)
+    pages = [one.pop("page") for one in packed["drawn"]]
+    assert all(page.startswith(f"tests/{earlier}/t/population-1.html#m") for page in pages)
+    bare = json.loads(alone.out)
+    assert {one.pop("page") for one in bare["drawn"]} == {""}, "a run has no such page"
+    assert bare == packed
+
+
+@pytest.mark.parametrize("form", ["text", "csv"])
+def test_a_run_has_no_page_to_lead_to(company: tuple[Path, Sealed], form: str) -> None:
+    folder, sealed = company
+    done = auditor("sample", sealed.run, "t", "--seed", "2026-Q4", "-f", form, cwd=folder)
+    assert done.code == 0
+    assert "population-1.html" not in done.out
+    assert not [line for line in done.out.splitlines() if line.endswith(" ")]
+    assert len(done.out.splitlines()) == {"text": 18, "csv": 4}[form]
 
 
 @pytest.mark.parametrize(
@@ -167,11 +285,16 @@ def test_the_auditor_draws_a_sample(office: Path, company: tuple[Path, Sealed]) 
         (["evidence.zip", "t", "--seed", "x", "--size", "0"], 2, "0 is not in the range"),
         (["evidence.zip", "t", "--seed", "x", "--run", "y"], 2, "there is no run 'y' here"),
         (["nowhere", "t", "--seed", "x"], 2, "nowhere does not exist"),
+        (["evidence.zip", "t", "--seed", b"\xff"], 2, "the seed is not UTF-8, in which it is digested"),
+        (["evidence.zip", b"\xff", "--seed", "x"], 2, "has no test '\\udcff'"),
+        (["evidence.zip", "t", "--seed", "x", "--run", b"\xff"], 2, "there is no run '\\udcff' here"),
         (["given.json", "t", "--seed", "x"], 2, "given.json is a file, and no package; a run is a folder"),
     ],
 )
-def test_a_sample_that_cannot_be_drawn_is_refused(office: Path, arguments: list[str], code: int, said: str) -> None:
-    done = auditor("sample", *arguments, cwd=office)
+def test_a_sample_that_cannot_be_drawn_is_refused(
+    office: Path, arguments: list[str | bytes], code: int, said: str
+) -> None:
+    done = auditor("sample", *map(os.fsdecode, arguments), cwd=office)
     assert (done.code, done.out) == (code, "")
     assert said in " ".join(done.err.split())
 

@@ -9,6 +9,7 @@ import json
 import random
 import re
 import shutil
+import threading
 import zipfile
 from collections.abc import Callable
 from html.parser import HTMLParser
@@ -235,6 +236,18 @@ def test_limits_name_what_the_seal_and_the_tests_cannot_show(once: Packed, tmp_p
 # What is refused when a package is made
 
 
+def test_limits_tell_which_seals_an_unsigned_package_has(once: Packed, tmp_path: Path) -> None:
+    bare = toy.audit(World([{"id": "a", "closed": True}]), tmp_path, claim("c", LOCKED)).run
+    ours = "**This package is not signed.** Anybody could have changed its pages; "
+    for runs, words in (
+        (once.sealed.runs, "its runs have seals of their own, as named below.\n"),
+        ([bare, *once.sealed.runs], "those of its runs that are signed have seals of their own, as named below.\n"),
+    ):
+        build(runs, tmp_path / "evidence.zip", once.ring, None, SOURCES, allow_unsigned=True)
+        folder = unpack(tmp_path / "evidence.zip", tmp_path / str(len(runs)))
+        assert ours + words in (folder / "LIMITS.md").read_text()
+
+
 def test_a_run_that_does_not_verify_is_not_packed(once: Packed, tmp_path: Path) -> None:
     runs = [shutil.copytree(run, tmp_path / run.name) for run in once.sealed.runs]
     (runs[1] / "findings" / "s.main.jsonl").write_text("")
@@ -255,8 +268,34 @@ def test_unsigned_runs_are_packed_when_that_is_wanted(tmp_path: Path) -> None:
     assert "is not signed" in flaws(path, None)
     folder = unpack(path, tmp_path / "unpacked")
     assert not (folder / "keys.json").exists()
-    assert "**not signed: anybody could have made or changed it**" in (folder / "LIMITS.md").read_text()
+    limits = (folder / "LIMITS.md").read_text()
+    assert "**not signed: anybody could have made or changed it**" in limits
+    assert "**This package is not signed.** Anybody could have made or changed all of it.\n" in limits
+    assert "seals of their own" not in limits
     assert refuse_dead_links(folder.resolve())
+
+
+def test_a_run_that_is_being_sealed_is_waited_for(once: Packed, tmp_path: Path) -> None:
+    """In each folder of the runs that are named."""
+    runs = [shutil.copytree(run, tmp_path / f"of {run.name}" / run.name) for run in once.sealed.runs]
+    for run in runs:
+        (run.parent / seal.LOCK).touch()
+    manifest = (runs[2] / seal.MANIFEST).read_bytes()
+    made: list[int] = []
+
+    def pack() -> None:
+        made.append(build(runs, tmp_path / "evidence.zip", once.ring, once.sealed.key, SOURCES).files)
+
+    packing = threading.Thread(target=pack)
+    with seal.place_in_chain(runs[2].parent):
+        (runs[2] / seal.MANIFEST).unlink()
+        packing.start()
+        packing.join(0.5)
+        assert packing.is_alive()
+        (runs[2] / seal.MANIFEST).write_bytes(manifest)
+    packing.join()
+    assert len(made) == 1
+    assert (tmp_path / "evidence.zip").read_bytes() == once.path.read_bytes()
 
 
 def test_a_run_is_named_once_and_all_are_of_one_organization(once: Packed, tmp_path: Path) -> None:
@@ -359,7 +398,16 @@ def test_any_change_of_any_file_is_noticed(packed: Packed) -> None:
 
 
 def test_files_that_were_added_are_noticed(packed: Packed) -> None:
-    for name in ("extra.txt", "runs/extra", f"runs/{packed.sealed.run.name}/extra", "answers/extra.html"):
+    for name, what in (
+        ("extra.txt", "package"),
+        ("answers/extra.html", "package"),
+        (f"runs/{packed.sealed.run.name}/extra", "run"),
+    ):
+        (packed.folder / name).write_text("x")
+        told = [line for line in flaws(packed.folder, packed.ring).splitlines() if line.startswith(f"{name}: ")]
+        assert told == [f"{name}: was not there when the {what} was sealed"]
+        (packed.folder / name).unlink()
+    for name in ("runs/extra", f"runs/{packed.sealed.run.name}/extra"):
         (packed.folder / name).write_text("x")
         assert "was not there when" in flaws(packed.folder, packed.ring)
         (packed.folder / name).unlink()

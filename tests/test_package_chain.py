@@ -21,7 +21,8 @@ from tests.cli_process import auditor
 from tests.test_package import SOURCES, unpack
 from tests.test_verify import Sealed, make
 
-NUMBER_2 = "not in this package: number 2 of the chain, between runs that are"
+UNTOLD = "without %s nobody can tell whether the runs before are of the same chain"
+NUMBER_2 = f"not in this package: at least number 2 of the chain of RUN, which is BEFORE; {UNTOLD % 'it'}"
 NUMBER_1 = "not in this package: number 1 of the chain, before the first run that is"
 SEVERAL = "the runs in this package are of more than one chain"
 
@@ -55,6 +56,7 @@ def test_a_package_says_which_runs_are_not_in_it(
 ) -> None:
     folder, sealed = company
     path = tmp_path / "evidence.zip"
+    said = [one.replace("RUN", sealed.runs[2].name).replace("BEFORE", sealed.runs[1].name) for one in said]
     build([sealed.runs[number - 1] for number in numbers], path, sealed.ring, sealed.key, SOURCES)
     package = unpack(path, tmp_path / "unpacked")
     runs = BeautifulSoup((package / "index.html").read_text(), "html.parser").select_one("#runs")
@@ -88,12 +90,32 @@ def numbered(run: Verified, number: int, name: str, before: str) -> Verified:
 
 
 def test_several_gaps_are_each_told(chain: list[Verified]) -> None:
-    runs = [numbered(chain[0], *one) for one in ((9, "i", "h"), (2, "b", "a"), (3, "c", "b"), (7, "g", "f"))]
+    runs = [numbered(chain[0], *one) for one in ((9, "i", "h\x1b"), (2, "b", "a"), (3, "c", "b"), (7, "g", "f"))]
     assert list(left_out(runs)) == [
         NUMBER_1,
-        "not in this package: numbers 4 to 6 of the chain, between runs that are",
-        "not in this package: number 8 of the chain, between runs that are",
+        f"not in this package: at least numbers 4 to 6 of the chain of g, the last of which is f; {UNTOLD % 'them'}",
+        f"not in this package: at least number 8 of the chain of i, which is h\\u001b; {UNTOLD % 'it'}",
     ]
+
+
+def test_two_chains_are_not_told_as_one_for_their_numbers(chain: list[Verified]) -> None:
+    """Numbers 1 and 2 of one chain, 4 and 5 of another: nothing here says so, and nothing says the contrary."""
+    runs = [numbered(chain[0], *one) for one in ((1, "a", ""), (2, "b", "a"), (4, "D", "C"), (5, "E", "D"))]
+    assert list(left_out(runs)) == [NUMBER_2.replace("2", "3").replace("RUN", "D").replace("BEFORE", "C")]
+
+
+def test_two_chains_are_packed_as_what_they_may_be(company: tuple[Path, Sealed], tmp_path: Path) -> None:
+    """The first run of one chain, and the third of another."""
+    _, sealed = company
+    other = make(tmp_path)
+    ring = msgspec.structs.replace(sealed.ring, keys=(*sealed.ring.keys, *other.ring.keys))
+    build([sealed.runs[0], other.runs[2]], tmp_path / "evidence.zip", ring, None, SOURCES)
+    said = NUMBER_2.replace("RUN", other.runs[2].name).replace("BEFORE", other.runs[1].name)
+    folder = unpack(tmp_path / "evidence.zip", tmp_path / "unpacked")
+    limits = (folder / "LIMITS.md").read_text()
+    assert f"- **{said}**\n" in limits
+    assert "Of their chains, as far as these runs tell:\n" in limits
+    assert "between runs that are" not in limits + (folder / "index.html").read_text()
 
 
 @pytest.mark.parametrize(

@@ -257,5 +257,5 @@ def test_a_file_of_a_run_is_held_against_both_statements(packed: Packed) -> None
     other = tuple(seal.Subject(name, {"sha256": "0" * 64}) if one.name == name else one for one in said)
     assert sealed_with(other) == [Flaw(name, 0, "is not what was sealed: its SHA-256 differs")]
     assert sealed_with(tuple(one for one in said if one.name != name)) == [
-        Flaw(name, 0, "was not there when the run was sealed")
+        Flaw(name, 0, "was not there when the package was sealed")
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -15,6 +16,7 @@ import pytest
 
 from auditor import envelope, seal
 from auditor.contents import Directory
+from auditor.keys import SigningKey
 from auditor.packaging.build import build
 from auditor.packaging.opening import chosen, verified_runs
 from auditor.packaging.sample import draw
@@ -45,7 +47,7 @@ def sh(folder: Path, script: str) -> subprocess.CompletedProcess[str]:
 def outcome(folder: Path) -> tuple[bool, bool]:
     """Whether the digests agree, and the signatures."""
     digests, names, *signatures, sample = blocks(folder, "sh")
-    assert "head -n" in sample
+    assert "sort | head -n" in sample
     return sh(folder, digests + names).returncode == 0, sh(folder, "\n".join(signatures)).returncode == 0
 
 
@@ -63,20 +65,21 @@ def python(folder: Path) -> subprocess.CompletedProcess[str]:
 
 def test_the_recipe_verifies_a_package(packed: Packed) -> None:
     assert outcome(packed.folder) == (True, True)
-    digests, names, fingerprints, statements, listed, _ = blocks(packed.folder, "sh")
-    for silent in digests, names, listed:
+    digests, names, fingerprints, statements, _ = blocks(packed.folder, "sh")
+    for silent in digests, names:
         done = sh(packed.folder, silent)
         assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     done = sh(packed.folder, fingerprints)
     assert (done.returncode, done.stdout) == (0, f"{packed.sealed.key.id}\n")
     done = sh(packed.folder, statements)
-    assert (done.returncode, done.stdout.count("Signature Verified Successfully")) == (0, 7)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.count("Signature Verified Successfully") == done.stdout.count("\n") == 7
 
 
 def test_an_independent_library_verifies_a_package(packed: Packed) -> None:
     done = python(packed.folder)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.count(f"signed by {packed.sealed.key.id}") == 7
+    assert done.stdout.count(f" is signed by {packed.sealed.key.id}\n") == done.stdout.count("\n") == 7
 
 
 def change_page(folder: Path) -> None:
@@ -92,6 +95,7 @@ def change_evidence(folder: Path) -> None:
 def test_changed_files_fail_the_digests(packed: Packed, change: Callable[[Path], None]) -> None:
     change(packed.folder)
     assert outcome(packed.folder) == (False, True)
+    assert python(packed.folder).returncode != 0
 
 
 def test_whoever_makes_the_digests_anew_fails_the_signatures(packed: Packed) -> None:
@@ -220,6 +224,7 @@ def test_what_was_added_or_removed_fails_the_recipe(packed: Packed, change: Call
     assert verifies(packed.folder)
     change(packed.folder)
     assert not verifies(packed.folder)
+    assert python(packed.folder).returncode != 0
 
 
 @pytest.mark.parametrize("change", CHANGES)
@@ -227,12 +232,222 @@ def test_so_it_does_where_only_the_runs_are_signed(unsigned: Path, change: Calla
     assert verifies(unsigned)
     change(unsigned)
     assert not verifies(unsigned)
+    assert python(unsigned).returncode != 0
 
 
 def test_a_run_that_all_lists_of_an_unsigned_package_name_fails_the_recipe(unsigned: Path) -> None:
     add_run(unsigned)
     list_anew(unsigned)
     assert not verifies(unsigned)
+    assert python(unsigned).returncode != 0
+
+
+# What can be made of a statement without a key
+
+
+def forged(folder: Path, statement: str) -> str:
+    """What a statement would say of the files as they now are, which SHA256SUMS lists."""
+    path = folder / statement
+    said = json.loads(envelope.payload_unverified(path.read_bytes()))
+    there = Directory(folder)
+    listed = seal.subjects(there, [name for name in there.names() if name not in (statement, seal.SUMS)])
+    (folder / seal.SUMS).write_bytes(seal.sums(listed))
+    return json.dumps({**said, "subject": msgspec.to_builtins(listed)}, separators=(",", ":"))
+
+
+def beside_a_list(said: str, signed: str) -> str:
+    return f' {{"x":{json.dumps(json.loads(said)["subject"], separators=(",", ":"))},{signed[1:]}'
+
+
+def on_the_line_before(said: str, signed: str) -> str:
+    return f"{said}\n{signed}"
+
+
+def on_the_line_after(said: str, signed: str) -> str:
+    return f"{signed}{said}\n"
+
+
+def before_a_payload(said: str, signed: str) -> str:
+    return f'{{"payload":"{_base64(said.encode()).decode()}",{signed[1:]}'
+
+
+def after_the_envelope(said: str, signed: str) -> str:
+    return f'{signed.removesuffix("}" + chr(10))},"payload":"{_base64(said.encode()).decode()}"}}\n'
+
+
+def bare(said: str, _: str) -> str:
+    return f"{said}\n"
+
+
+def other_than_what_was_signed(said: str, signed: str) -> str:
+    return re.sub('"payload":"[^"]*"', f'"payload":"{_base64(said.encode()).decode()}"', signed)
+
+
+FORGERIES = [
+    beside_a_list, on_the_line_before, on_the_line_after, before_a_payload, after_the_envelope, bare,
+    other_than_what_was_signed,
+]  # fmt: skip
+
+
+def forge(folder: Path, run: Path, write: Callable[[str, str], str]) -> None:
+    """Let a run and the page say that a claim is supported, and write all lists and statements anew without a key."""
+    report = run / "report.json"
+    report.write_bytes(report.read_bytes().replace(b"refuted", b"supported"))
+    change_page(folder)
+    for where, statement in ((run, seal.MANIFEST), (folder, STATEMENT)):
+        path = where / statement
+        said, signed = forged(where, statement), path.read_text()
+        path.write_text(write(said, signed) if signed.startswith('{"payload"') else f"{said}\n")
+
+
+@pytest.mark.parametrize("write", FORGERIES)
+def test_a_package_that_was_forged_without_a_key_fails_each_recipe(
+    packed: Packed, write: Callable[[str, str], str]
+) -> None:
+    forge(packed.folder, packed.folder / "runs" / packed.sealed.run.name, write)
+    assert outcome(packed.folder) == (True, False)
+    assert python(packed.folder).returncode != 0
+
+
+@pytest.mark.parametrize("write", FORGERIES)
+def test_so_does_a_run_in_an_unsigned_package(unsigned: Path, once: Packed, write: Callable[[str, str], str]) -> None:
+    forge(unsigned, unsigned / "runs" / once.sealed.run.name, write)
+    assert outcome(unsigned) == (True, False)
+    assert python(unsigned).returncode != 0
+
+
+def unused_bits(signed: str) -> str:
+    """The signature in base64 ends with four bits that mean nothing."""
+    digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+    return re.sub('(.)=="}', lambda last: f'{digits[digits.index(last[1]) + 1]}=="}}', signed)
+
+
+def another_signature(signed: str) -> str:
+    first = re.search('{"keyid":"[^}]*}', signed)
+    assert first is not None
+    return signed.replace("]}", f",{first[0]}]}}")
+
+
+SPELLINGS: list[Callable[[str], str]] = [
+    unused_bits,
+    another_signature,
+    lambda signed: f"{signed}\n",
+    lambda signed: f" {signed}",
+    lambda signed: signed.removesuffix("\n"),
+    lambda signed: signed.replace('","payloadType"', '", "payloadType"'),
+    lambda signed: signed.replace("application/vnd", "application\\/vnd"),
+    lambda signed: signed.replace('"sig":"', '"sig":"\\u00' + f"{ord(signed.partition('sig')[2][3]):02x}", 1),
+    lambda signed: signed.replace('{"payload"', '{"more":1,"payload"'),
+    lambda signed: signed.replace('"keyid":"', '"keyid":"0'),
+    lambda signed: signed.replace("=", ""),
+    lambda signed: signed.replace("in-toto+json", "in-toto json"),
+]
+
+
+@pytest.mark.parametrize("statement", [STATEMENT, f"runs/RUN/{seal.EVIDENCE}", f"runs/RUN/{seal.MANIFEST}"])
+@pytest.mark.parametrize("spell", SPELLINGS)
+def test_a_statement_is_written_in_one_way(packed: Packed, spell: Callable[[str], str], statement: str) -> None:
+    """As `auditor verify` wants it, which names the very file."""
+    path = packed.folder / statement.replace("RUN", packed.sealed.run.name)
+    signed = path.read_text()
+    assert spell(signed) != signed
+    path.write_text(spell(signed))
+    assert path.name in flaws(packed.folder, packed.ring)
+    assert not outcome(packed.folder)[1]
+    assert python(packed.folder).returncode != 0
+
+
+def test_a_bare_statement_is_one_line(unsigned: Path) -> None:
+    for more in ("\n", "{}\n", " "):
+        path = unsigned / STATEMENT
+        said = path.read_text()
+        path.write_text(said + more)
+        assert not verifies(unsigned)
+        assert python(unsigned).returncode != 0
+        path.write_text(said)
+    path.write_text(said.removesuffix("\n"))
+    assert not verifies(unsigned)
+    assert python(unsigned).returncode != 0
+    path.write_text(said)
+    assert verifies(unsigned)
+
+
+def sign_all(packed: Packed, key: SigningKey, key_id: str) -> None:
+    """Seal a package anew by another key, under a name of choice."""
+    for run in (packed.folder / "runs").iterdir():
+        seal_anew(run, key)
+    sign(packed, lambda said: relisted(packed, said))
+    for path in packed.folder.rglob("*.statement.json"):
+        payload = envelope.payload_unverified(path.read_bytes())
+        path.write_bytes(envelope.close(payload, key).replace(key.id.encode(), key_id.encode()))
+
+
+@pytest.mark.parametrize("named", ["", "KEY", "0" * 64])
+def test_a_foreign_key_is_not_taken_for_one_of_the_company(packed: Packed, named: str) -> None:
+    """It lies there in a hidden file, in place of the company's, or under the name of none."""
+    foreign, key_id = packed.sealed.foreign, named.replace("KEY", packed.sealed.key.id)
+    (packed.folder / "keys" / f"{key_id}.pem").write_text(foreign.public)
+    sign_all(packed, foreign, key_id)
+    assert not outcome(packed.folder)[1]
+    assert python(packed.folder).returncode != 0
+
+
+def test_a_folder_of_one_run_holds_no_other(packed: Packed) -> None:
+    """Both are whole, and signed by the company; the package is signed anew as well."""
+    first, second = (packed.folder / "runs" / run.name for run in packed.sealed.runs[:2])
+    shutil.rmtree(first)
+    shutil.copytree(second, first)
+    sign(packed, lambda said: relisted(packed, said))
+    assert f"is of the run {second.name}, and stands in {first.name}" in flaws(packed.folder, packed.ring)
+    assert outcome(packed.folder) == (True, False)
+    assert python(packed.folder).returncode != 0
+
+
+@pytest.mark.parametrize("kind", [STATEMENT, seal.MANIFEST])
+def test_a_list_says_nothing_else(packed: Packed, kind: str) -> None:
+    """What sha256sum passes over, or is no line."""
+    path = (packed.folder if kind == STATEMENT else first_run(packed.folder)) / seal.SUMS
+    listed = path.read_text()
+    for changed in (f"{listed}\n", listed.removesuffix("\n"), f"# x\n{listed}", listed.replace("  ", " *", 1)):
+        path.write_text(changed)
+        assert not verifies(packed.folder)
+        assert python(packed.folder).returncode != 0
+    path.write_text(listed)
+    assert verifies(packed.folder)
+
+
+@pytest.mark.parametrize("signed", ["package and runs", "package", "runs", "some runs", "package and some runs", ""])
+def test_each_recipe_verifies_what_is_signed_and_what_is_not(once: Packed, tmp_path: Path, signed: str) -> None:
+    run = toy.audit(toy.World([{"id": "a", "closed": True}]), tmp_path, toy.claim("c", LOCKED)).run
+    runs = once.sealed.runs if "runs" in signed else []
+    runs = runs[:1] if "some" in signed else runs
+    bare = [] if signed in ("package and runs", "runs") else [run]
+    key = once.sealed.key if "package" in signed else None
+    build([*runs, *bare], tmp_path / "evidence.zip", once.ring, key, SOURCES, allow_unsigned=True)
+    folder = unpack(tmp_path / "evidence.zip", tmp_path / "unpacked")
+    assert verifies(folder)
+    if not signed:
+        assert blocks(folder, "python") == []
+        return
+    done = python(folder)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.count(" is signed by ") == 2 * len(runs) + (key is not None)
+    assert done.stdout.count(" is not signed\n") == 2 * len(bare) + (key is None)
+
+
+def test_names_that_json_writes_otherwise_are_names(once: Packed, tmp_path: Path) -> None:
+    """A policy may be called so, and its run is sealed and cannot be renamed."""
+    run = shutil.copytree(once.sealed.run, tmp_path / once.sealed.run.name)
+    (run / "policy" / "a\"b é & 'c'.yaml").write_text("x")
+    seal_anew(run, once.sealed.key)
+    build([run], tmp_path / "evidence.zip", once.ring, once.sealed.key, SOURCES)
+    folder = unpack(tmp_path / "evidence.zip", tmp_path / "unpacked")
+    assert verifies(folder)
+    done = python(folder)
+    assert (done.returncode, done.stderr) == (0, "")
+    (folder / "runs" / run.name / "policy" / "a\"b é & 'c'.yaml").write_text("y")
+    assert not verifies(folder)
+    assert python(folder).returncode != 0
 
 
 def test_names_with_blanks_are_names(tmp_path: Path) -> None:

@@ -132,6 +132,17 @@ def test_an_archive_that_is_refused_is_let_go_of(path: Path) -> None:
     assert len(list(Path("/dev/fd").iterdir())) == before
 
 
+@pytest.mark.parametrize("size", [2**64 - 1, 2**63 - 16, LARGE, 2**32 + 5])
+def test_an_entry_that_is_larger_than_its_archive_is_refused(path: Path, size: int) -> None:
+    """The first says that it has so many bytes; what comes after it would stand where no number reaches."""
+    entries = [Entry("a", size, 0), Entry("b", 0, 0)]
+    local = _local(entries[0])
+    directory = _central(entries[0], 0) + _central(entries[1], 0)
+    path.write_bytes(local + directory + _end(2, len(directory), len(local)))
+    with pytest.raises(EvidenceError, match=r"^'a': is larger than the archive that it is in$"):
+        StoredZip(path)
+
+
 def test_names_that_are_just_unsafe_and_just_not() -> None:
     assert unsafe("x" * MOST_16) == ""
     assert unsafe("x" * (MOST_16 + 1)) == "is longer than an archive can say"

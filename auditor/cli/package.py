@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,26 +47,48 @@ def command(
     from auditor import plugins
     from auditor.cli import seals
     from auditor.packaging.build import build
+    from auditor.wording import harmless
 
     for run in runs:
         seals.refuse_no_run(run)
-    if output.is_dir():
-        raise click.BadParameter(f"{output} is a folder; name a file such as evidence.zip", param_hint="--output")
+    _refuse_to_replace(output)
     signing = _signing_key(key)
     with seals.known(keys_file, runs[0]) as keys:
-        options.make_folder(output.parent)
-        built = build(runs, output, keys.ring, signing, plugins.sources(), allow_unsigned=allow_unsigned)
-    click.echo(f"{output}: {built.files:,} files, {output.stat().st_size:,} bytes")
+        place = output.resolve()  # of a link, what it leads to
+        options.make_folder(place.parent)
+        built = build(runs, place, keys.ring, signing, plugins.sources(), allow_unsigned=allow_unsigned)
+    click.echo(harmless(f"{output}: {built.files:,} files, {place.stat().st_size:,} bytes"))
     for one in built.runs:
         signed = f"signed by key {one.key.id}" if one.key else "UNSIGNED"
         click.echo(f"{one.run}: number {one.scope.sequence}, {signed}")
     click.echo(
         f"signed by key {signing.id}" if signing else "UNSIGNED: anybody could change its pages (sign it: --key)"
     )
-    if keys.file:
-        click.echo("".join(keys.source) or f"keys: {keys.file}")
+    if keys.file and (signing or any(one.key for one in built.runs)):
+        click.echo(harmless("".join(keys.source) or f"keys: {keys.file}"))
     click.echo(f"sha256: {built.sha256}")
     return 0
+
+
+def _refuse_to_replace(output: Path) -> None:
+    """Refuse what is there and is no archive: a key, or whatever else was named by mistake, would be gone."""
+    if output.is_dir():
+        raise click.BadParameter(f"{output} is a folder; name a file such as evidence.zip", param_hint="--output")
+    try:
+        is_archive = stat.S_ISREG(output.stat().st_mode) and _begins_as_archive(output)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        reason = f"{output} cannot be read: {error.strerror}; choose another file"
+        raise click.BadParameter(reason, param_hint="--output") from None
+    if not is_archive:
+        reason = f"{output} is there, and is no archive that could be replaced; choose another file"
+        raise click.BadParameter(reason, param_hint="--output")
+
+
+def _begins_as_archive(path: Path) -> bool:
+    with path.open("rb") as handle:
+        return handle.read(4) == b"PK\3\4"
 
 
 def _signing_key(path: Path | None) -> SigningKey | None:

@@ -63,6 +63,8 @@ def command(
 
     if not seed:
         raise click.BadParameter("an empty seed is nobody's; choose one yourself", param_hint="--seed")
+    if not _is_utf8(seed):
+        raise click.BadParameter("the seed is not UTF-8, in which it is digested; choose another", param_hint="--seed")
     if not path.exists():
         raise click.BadParameter(f"{path} does not exist", param_hint="PATH")
     with opened(path) as files:
@@ -71,10 +73,18 @@ def command(
         with seals.known(keys_file, path, files) as keys:
             runs = verified_runs(files, keys.ring, allow_unsigned=allow_unsigned)
         drawn_from = chosen(runs, run)
-        drawn = draw(drawn_from, test, size, seed)
+        drawn = draw(drawn_from, test, size, seed, in_package=is_package(files))
     complain(seals.in_words(drawn_from.verified), *keys.source)
     {"text": _show, "csv": _write_csv, "json": _write_json}[form](drawn)
     return UNPROVEN if drawn.incomplete else SUPPORTED
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # bytes of the command line that are none
+        return False
+    return True
 
 
 def _show(sample: Sample) -> None:
@@ -92,12 +102,15 @@ def _show(sample: Sample) -> None:
         resource = one.member.resource
         name = f" ({harmless(resource.name)})" if resource.name else ""
         click.echo(f"\n{one.place}. {harmless(resource.id)}{name}")
-        click.echo(f"   {one.id}, {harmless(resource.type)} of {one.member.target}, listed in {_listed(one)}")
+        click.echo(f"   {one.id}, {harmless(f'{resource.type} of {one.member.target}, listed in {_listed(one)}')}")
         for finding in one.findings:
             click.echo(f"   {finding.outcome.value}: {harmless(finding.message)}")
             for cite in finding.evidence:
                 click.echo(f"     {harmless(f'{cite.file}:{cite.lines[0]} {cite.pointer}'.rstrip())}")
-        click.echo(f"   {one.page}" if one.findings else "   was not judged")
+        if not one.findings:
+            click.echo("   was not judged")
+        elif one.page:
+            click.echo(f"   {one.page}")
 
 
 def _listed(one: Drawn) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from functools import partial
 from itertools import chain
 from pathlib import Path, PurePosixPath
@@ -70,7 +71,10 @@ def build(
     `sources` it is known who answered.
     """
     _refuse_inside(runs, output)
-    verified = list(_verified(runs, ring, allow_unsigned=allow_unsigned))
+    with ExitStack() as waiting_for:
+        for folder in sorted({run.resolve().parent for run in runs}):
+            waiting_for.enter_context(seal.at_rest(folder))
+        verified = list(_verified(runs, ring, allow_unsigned=allow_unsigned))
     verified.sort(key=lambda pair: (pair[1].scope.as_of, pair[1].run))
     packaged = _packaged([one for _, one in verified], ring, key)
     if not any(one.key for _, one in verified) and key is None:
@@ -160,6 +164,7 @@ def _write_pages(
             head=view.head,
             listed=view.listed,
             total=total(one.figures for one in view.listed.values()),
+            not_asked=view.run.not_asked,
             runs=views,
             left_out=missing,
             tasks=tasks,

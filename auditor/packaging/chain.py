@@ -1,4 +1,4 @@
-"""What of the chain is not among the runs of a package, in words: what was left out is what an auditor asks first."""
+"""What of their chains is not among the runs of a package: what was left out is what an auditor asks first."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from auditor.wording import harmless
 def left_out(runs: Sequence[Verified]) -> Iterator[str]:
     """Yield a sentence for each place where a run follows one that is not here; nothing where none was left out.
 
-    What came after the last run, no run can tell. Runs of one organization may be of several chains; then a run that is
-    not here is named by its id alone, for which chain it is of cannot be told from the numbers.
+    What came after the last run, no run can tell. Runs of one organization may be of several chains: that two runs are
+    of one, only the runs between them show, and no number. That they are of several, the same number twice shows.
     """
     here = {run.run for run in runs}
     numbers = [run.scope.sequence for run in runs]
@@ -29,6 +29,13 @@ def left_out(runs: Sequence[Verified]) -> Iterator[str]:
         if several:
             yield f"not in this package: run {harmless(previous_id)}, number {last} of its chain, which {run} follows"
             continue
-        which = f"number {last}" if first == last else f"numbers {first} to {last}"
-        where = "before the first run that is" if first == 1 else "between runs that are"
-        yield f"not in this package: {which} of the chain, {where}"
+        which, it, last_of = f"number {last}", "it", "which is"
+        if first < last:
+            which, it, last_of = f"numbers {first} to {last}", "them", "the last of which is"
+        if first == 1:
+            yield f"not in this package: {which} of the chain, before the first run that is"
+            continue
+        yield (
+            f"not in this package: at least {which} of the chain of {run}, {last_of} {harmless(previous_id)}; "
+            f"without {it} nobody can tell whether the runs before are of the same chain"
+        )

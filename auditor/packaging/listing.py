@@ -189,6 +189,7 @@ class _Listing:
             figures=self._figures,
             frozen=self._members.frozen,
             whole=self._whole if name == "population" and page == 1 else (),
+            excluded=self._run.excluded(self._test.id) if name == "population" and page == 1 else "",
             more_of_whole=self._members.more_of_whole,
             reconciled=self._reconciled,
             members=kind.shown,

@@ -6,14 +6,16 @@ import re
 import sys
 from collections.abc import Iterator, Mapping
 from functools import cached_property
+from typing import NamedTuple
 
 import msgspec
 
-from auditor import contents
+from auditor import contents, seal
 from auditor.contents import Contents
 from auditor.evidence import FOLDER, SubjectLine
 from auditor.judge import finding_id
 from auditor.model import EvidenceError, Outcome, Resource
+from auditor.plan import DESELECTED, Plan
 from auditor.results import ClaimResult, Finding, Head, TestResult
 from auditor.stored import FINDINGS
 from auditor.verify import Verified
@@ -32,6 +34,14 @@ class Member(msgspec.Struct, frozen=True):
     resource: Resource
     file: str
     line: int
+
+
+class NotAsked(NamedTuple):
+    """A target or a test (`kind`) that was declared, and why it was not asked, or not carried out everywhere."""
+
+    kind: str
+    id: str
+    why: str
 
 
 class RunFiles:
@@ -58,6 +68,19 @@ class RunFiles:
     def tests(self) -> Mapping[str, tuple[ClaimResult, TestResult]]:
         """Every test with its claim, in the order of the policy."""
         return {test.id: (claim, test) for claim in self.head.claims for test in claim.tests}
+
+    @cached_property
+    def not_asked(self) -> tuple[NotAsked, ...]:
+        """What was declared and not asked."""
+        try:
+            plan = msgspec.json.decode(contents.read(self.files, seal.PLAN), type=Plan)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise EvidenceError(f"{seal.PLAN}: cannot be read: {error}") from None
+        return tuple(not_asked(plan))
+
+    def excluded(self, test: str) -> str:
+        """Why a test was not carried out, or not on all its targets; "" where it was."""
+        return next((one.why for one in self.not_asked if (one.kind, one.id) == ("test", test)), "")
 
     @property
     def segments(self) -> list[str]:
@@ -98,6 +121,19 @@ class RunFiles:
                     claim = self.tests[subject.test][0].id
                     member = finding_id(claim, subject.test, target, subject.resource)
                     yield subject.test, Member(member, target, subject.resource, name, subject.n)
+
+
+def not_asked(plan: Plan) -> Iterator[NotAsked]:
+    """Yield the targets that were asked nothing, then the tests that were not carried out, or not everywhere."""
+    asked = {task.target for task in plan.tasks}
+    chosen = plan.selection.targets
+    for target in plan.targets:
+        if target.id not in asked:
+            deselected = chosen and target.id not in chosen
+            yield NotAsked("target", target.id, DESELECTED if deselected else "no test that was carried out asks it")
+    for test in plan.tests:
+        if test.excluded:
+            yield NotAsked("test", test.id, test.excluded)
 
 
 def gaps(finding: Finding) -> bool:

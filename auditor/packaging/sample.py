@@ -22,7 +22,10 @@ from auditor.wording import or_known, quoted
 
 
 class Drawn(msgspec.Struct, frozen=True, kw_only=True):
-    """One member of the sample: where it is listed, and what was found. `page` is its address in the package."""
+    """One member of the sample: where it is listed, and what was found.
+
+    `page` is its address in the package; "" where it was drawn from a run, which has no such pages.
+    """
 
     place: int
     id: str
@@ -44,8 +47,11 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
     drawn: tuple[Drawn, ...]
 
 
-def draw(run: RunFiles, test: str, size: int, seed: str) -> Sample:
-    """Draw so many members of a test's listing; of a smaller one, all. `UsageError` where there is no such test."""
+def draw(run: RunFiles, test: str, size: int, seed: str, *, in_package: bool = True) -> Sample:
+    """Draw so many members of a test's listing; of a smaller one, all. `UsageError` where there is no such test.
+
+    `in_package` says whether the run is one of a package, which has pages.
+    """
     if test not in run.tests:
         raise UsageError(Problem(f"run {run.id} has no test {quoted(test)}{or_known(test, run.tests)}"))
     members = {member.id: member for of, member in run.members() if of == test}
@@ -76,7 +82,7 @@ def draw(run: RunFiles, test: str, size: int, seed: str) -> Sample:
                 digest=digest,
                 member=members[member],
                 findings=tuple(found[member]),
-                page=f"{folder_of(run.id, test)}/{page_of(population.number(member))}",
+                page=f"{folder_of(run.id, test)}/{page_of(population.number(member))}" if in_package else "",
             )
             for place, (digest, member) in enumerate(order, 1)
         ),
@@ -91,6 +97,8 @@ def digest_of(seed: str, member: str) -> str:
 def _unreached(run: RunFiles, test: str) -> Iterable[str]:
     """Yield what was not looked at although the test is about it."""
     result = run.tests[test][1]
+    if excluded := run.excluded(test):
+        yield excluded
     for item in run.head.run.scope:
         if item.target in result.targets and not item.reached:
             yield f"{item.task}: {item.error}"

@@ -98,14 +98,18 @@ def verify_package(package: Contents, ring: KeyRing | None, *, allow_unsigned: b
     package = ListedOnce(package)
     runs: list[Verified] = []
     flaws = list(_said(package, statement))
+    told: set[str] = set()
     for name in dict.fromkeys(one.run for one in statement.predicate.runs):
         try:
             runs.append(verify.verify_run(within(package, name), ring, allow_unsigned=allow_unsigned))
         except DoesNotVerify as error:
-            flaws += (Flaw(f"{RUNS}/{name}/{flaw.file}", flaw.line, flaw.reason) for flaw in error.flaws)
+            of_run = [Flaw(f"{RUNS}/{name}/{flaw.file}", flaw.line, flaw.reason) for flaw in error.flaws]
+            told.update(flaw.file for flaw in of_run)
+            flaws += of_run
     flaws += _runs(statement.predicate, runs)
     flaws += not_following(runs)
-    flaws += verify.compare(package, statement.subject, STATEMENT, _compared(package, statement, runs))
+    compared = verify.compare(package, statement.subject, STATEMENT, _compared(package, statement, runs))
+    flaws += (flaw for flaw in compared if flaw.file not in told)
     if key is not None and (reason := given_up(statement.predicate, key)):
         flaws.append(Flaw(STATEMENT, 0, f"the key that signed it {reason}"))
     if flaws:

@@ -14,7 +14,12 @@ def write(site: Site, views: Sequence[View], left_out: Sequence[str], *, signed:
 
     `left_out` says which runs of the chain are not in the package.
     """
-    of_all = {"runs": views, "signed": signed}
+    of_all = {
+        "runs": views,
+        "signed": signed,
+        "any_signed": any(view.key for view in views),
+        "unsigned_runs": not all(view.key for view in views),
+    }
     site.text(
         "LIMITS.md",
         "LIMITS.md.j2",
@@ -26,8 +31,6 @@ def write(site: Site, views: Sequence[View], left_out: Sequence[str], *, signed:
     site.text(
         "VERIFY.md",
         "VERIFY.md.j2",
-        any_signed=any(view.key for view in views),
-        unsigned_runs=not all(view.key for view in views),
         stamped=any(view.stamped for view in views),
         example=next((f"{one.folder}/population.csv" for one in views[0].listed.values()), ""),
         **of_all,
