@@ -44,6 +44,8 @@ _QUOTED_PRINTABLE = re.compile(r"=(?:(?P<octet>[0-9A-Fa-f]{2})|[ \t]*\r?\n)")
 """One octet, or a line break that is none (RFC 2045 section 6.7)."""
 _MARKS = re.compile(r"'(?:\\''|\"'\"'|')|\"\"")
 """One quotation mark within others: doubled, as in SQL and CSV, or in a shell, where the marks around it end before."""
+_WIDE = re.compile(r"[^\0]\0|\0[^\0]")
+"""One character in UTF-16 of those below U+0100, whichever octet comes first."""
 _CHARACTER = r"[\t\n\r -~]|[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}"
 """One in UTF-8 (RFC 3629 section 4): among any octets, many of them in a row are rare."""
 _BETWEEN = " \t\r\n"
@@ -55,7 +57,7 @@ _ITEM = re.compile(rf"(?:0[xX]{_HEX}{{1,2}}|-?[0-9]{{1,3}})(?![0-9A-Za-z])")
 _OCTETS = re.compile(rf"(?:{_HEX}{{2}})+")
 _BASE64_WHOLE = re.compile(rf"{_DIGIT}+={{0,2}}[{_BETWEEN}]*")
 _LIST_WHOLE = re.compile(rf"[\[({{<{_BETWEEN}]*{_ITEM.pattern}(?:[,{_BETWEEN}]+{_ITEM.pattern})+[\])}}>{_BETWEEN}]*")
-_HEXADECIMAL_WHOLE = re.compile(rf"(?:{_HEX}{{2}}[ :-]?)*{_HEX}{{2}}[{_BETWEEN}]*")
+_HEXADECIMAL_WHOLE = re.compile(rf"(?:{_HEX}{{2}}[ :,+-]?)*{_HEX}{{2}}[{_BETWEEN}]*")
 
 
 class Reading(NamedTuple):
@@ -75,7 +77,10 @@ class _Encoding(NamedTuple):
 
 
 class _Patterns(NamedTuple):
-    """What may be read otherwise; digits and lists of some length, on several lines perhaps; text among bytes."""
+    """What may be read otherwise; digits and lists of some length, on several lines perhaps; text among bytes.
+
+    `wide` is text in UTF-16, but for an octet before it.
+    """
 
     any: re.Pattern[str]
     base64: re.Pattern[str]
@@ -83,6 +88,14 @@ class _Patterns(NamedTuple):
     apart: re.Pattern[str]
     listed: re.Pattern[str]
     text: re.Pattern[str]
+    wide: re.Pattern[str]
+
+    def texts(self, octets: str) -> Iterator[Span]:
+        """Yield where there is text among octets."""
+        for found in self.text.finditer(octets):
+            yield found.span()
+        for found in self.wide.finditer(octets):
+            yield max(0, found.start() - 1), found.end()
 
 
 def octets_of(text: str) -> str:
@@ -108,7 +121,7 @@ def readings(octets: str, shortest: int) -> Iterator[Reading]:
     patterns = _patterns(shortest)
     if not patterns.any.search(octets):
         return
-    for unit, said in ((_ESCAPE, _said), (_QUOTED_PRINTABLE, _quoted), (_MARKS, _mark)):
+    for unit, said in ((_ESCAPE, _said), (_QUOTED_PRINTABLE, _quoted), (_MARKS, _mark), (_WIDE, _narrow)):
         read = unit.sub(said, octets)
         if read != octets:
             yield Reading(read, [(0, len(read))], functools.partial(_units, octets, unit, said))
@@ -121,12 +134,12 @@ def readings(octets: str, shortest: int) -> Iterator[Reading]:
             digits = "".join(encoding.words.findall(run[0]))
             for skipped in range(math.lcm(8, encoding.bits) // encoding.bits):  # before it there may be something else
                 raw = encoding.decode(digits[skipped:]).decode("latin-1")
-                texts = (found.span() for found in patterns.text.finditer(raw))
-                yield Reading(raw, texts, functools.partial(_words, octets, run.span(), encoding, skipped))
+                yield Reading(
+                    raw, patterns.texts(raw), functools.partial(_words, octets, run.span(), encoding, skipped)
+                )
     for run in patterns.listed.finditer(octets):
         raw = _of_list(run[0])
-        texts = (found.span() for found in patterns.text.finditer(raw))
-        yield Reading(raw, texts, functools.partial(_items, octets, run.span()))
+        yield Reading(raw, patterns.texts(raw), functools.partial(_items, octets, run.span()))
 
 
 def encoded_octets(text: str) -> bytes | None:
@@ -146,7 +159,9 @@ def wholes(octets: str, depth: int = DEPTH) -> Iterator[str]:
     yield octets
     if depth == 0:
         return
-    inner = {unescaped(octets), _QUOTED_PRINTABLE.sub(_quoted, octets), _MARKS.sub(_mark, octets)} - {octets}
+    inner = {unescaped(octets), _QUOTED_PRINTABLE.sub(_quoted, octets), _MARKS.sub(_mark, octets)}
+    inner |= {_WIDE.sub(_narrow, octets)}
+    inner -= {octets}
     if _BASE64_WHOLE.fullmatch(octets):
         digits = octets.rstrip(_BETWEEN).rstrip("=")
         raw = _of_base64(digits)
@@ -169,16 +184,18 @@ def _patterns(shortest: int) -> _Patterns:
     """
     digits = min(-(-8 * shortest // 6), LONGEST_LINE)
     pairs = min(shortest, LONGEST_LINE // 2)
+    least = min(shortest, LONGEST_LINE)
     item = "[-0-9][0-9A-Fa-fxX]{0,3}+"  # or something else as short: to be exact here takes twice as long
     listed = rf"{item}(?:[,{_BETWEEN}]++{item}){{{min(shortest, LONGEST_LINE // 4) - 1},}}+"
-    apart = rf"{_HEX}{{2,4}}(?:[{_BETWEEN}:-]{{1,2}}{_HEX}{{2,4}}){{{pairs // 2 - 1},}}+"
+    apart = rf"{_HEX}{{2,4}}(?:[{_BETWEEN}:,+-]{{1,2}}{_HEX}{{2,4}}){{{pairs // 2 - 1},}}+"
     return _Patterns(
-        re.compile(rf"[%\\&]|=(?:{_HEX}{{2}}|[{_BETWEEN}])|{_DIGIT}{{{digits}}}|{_MARKS.pattern}|{apart}|{listed}"),
+        re.compile(rf"[%\\&\0]|=(?:{_HEX}{{2}}|[{_BETWEEN}])|{_DIGIT}{{{digits}}}|{_MARKS.pattern}|{apart}|{listed}"),
         re.compile(rf"{_DIGIT}{{{digits},}}+(?:[{_BETWEEN}]++{_DIGIT}++)*+={{0,2}}"),
         re.compile(rf"{_HEX}{{{2 * pairs},}}+(?:[{_BETWEEN}]++{_HEX}++)*+"),
         re.compile(apart),
         re.compile(listed),
-        re.compile(rf"(?:{_CHARACTER}){{{min(shortest, LONGEST_LINE)},}}+"),
+        re.compile(rf"(?:{_CHARACTER}){{{least},}}+"),
+        re.compile(rf"(?:\0[^\0]){{{least - 1},}}+\0?"),
     )
 
 
@@ -224,6 +241,10 @@ def _quoted(unit: re.Match[str]) -> str:
 
 def _mark(unit: re.Match[str]) -> str:
     return unit[0][0]
+
+
+def _narrow(unit: re.Match[str]) -> str:
+    return octets_of(unit[0].strip("\0"))
 
 
 def _units(

@@ -101,11 +101,18 @@ def nested(secret: str) -> dict[str, str]:
         "base64 of JSON": base64.b64encode(json.dumps({"a": secret}).encode()).decode(),
         "base64 of UTF-16": base64.b64encode(secret.encode("utf-16-le")).decode(),
         "base64 of UTF-16, big": base64.b64encode(f"a{secret}".encode("utf-16-be")).decode(),
+        "base64 of UTF-16 of percent": base64.b64encode(f"u:{percent}@h".encode("utf-16-le")).decode(),
+        "base64 of UTF-16 of Basic": base64.b64encode(
+            f"Basic {base64.b64encode(b'u:' + raw).decode()}".encode("utf-16-be")
+        ).decode(),
+        "hex of UTF-16 of JSON": json.dumps({"a": secret}, ensure_ascii=False).encode("utf-16-le").hex(),
         "base64 of hexadecimal": base64.b64encode(raw.hex().encode()).decode(),
         "hex, mixed": in_turn(raw.hex()),
         "hex, colons": raw.hex(":"),
         "hex, blanks": raw.hex(" ").upper(),
         "hex, hyphens": raw.hex("-"),
+        "hex, plus": raw.hex("+"),
+        "hex, commas": raw.hex(","),
         "hex, words": raw.hex(" ", 2),
         "hex of user and secret": (b"user:" + raw).hex(),
         "hex of Basic": base64.b64encode(b"u:" + raw).hex(),

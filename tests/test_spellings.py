@@ -209,7 +209,20 @@ def test_plain_text_is_not_read_otherwise() -> None:
         "1, 2, 3",
     ):
         assert list(readings(octets_of(text), len(SECRET))) == []
-    for text in ("%", "\\", "&", "a" * 18, "63 6f 72 72 65 63 74", "=3D", "=\n", "''", '""', "'\"'\"'", "1," * 13):
+    for text in (
+        "%",
+        "\\",
+        "&",
+        "a" * 18,
+        "63 6f 72 72 65 63 74",
+        "=3D",
+        "=\n",
+        "''",
+        '""',
+        "'\"'\"'",
+        "1," * 13,
+        "\0",
+    ):
         assert isinstance(readings(text, len(SECRET)), Iterator)
 
 
@@ -223,7 +236,9 @@ def test_a_short_secret_is_the_whole_of_a_value_in_every_spelling(secret: str) -
         urllib.parse.quote(urllib.parse.quote(secret, safe=""), safe=""), f"%{raw[0]:02X}{secret[1:]}"
         if raw[0] < 128 else secret, inner, inner.rstrip("="), f"{inner}\n", base64.urlsafe_b64encode(raw).decode(),
         base64.b64encode(inner.encode()).decode(), base64.b64encode(secret.encode("utf-16-le")).decode(), raw.hex(),
-        raw.hex().upper(), raw.hex(":"), raw.hex(" "), raw.hex("-"), "".join(f"&#{ord(char)};" for char in secret),
+        base64.b64encode(urllib.parse.quote(secret, safe="").encode("utf-16-be")).decode(),
+        raw.hex().upper(), raw.hex(":"), raw.hex(" "), raw.hex("-"), raw.hex("+"), raw.hex(","),
+        "".join(f"&#{ord(char)};" for char in secret),
         json.dumps(secret)[1:-1], "".join(f"={c:02X}" for c in raw), "".join(f"\\x{c:02x}" for c in raw),
         ", ".join(map(str, raw)), str(list(raw)), str(list(raw)).replace(",", ""), ",".join(map(hex, raw)),
     ):  # fmt: skip
