@@ -125,7 +125,7 @@ def test_a_run_that_lost_its_statements_is_still_a_run_that_does_not_verify(fold
         for command, *options in (["verify"], ["evaluate", "-o", "out"], ["report", "-o", "out"]):
             ended = auditor(command, place, *options, cwd=folder)
             assert (ended.code, ended.out) == (4, ""), (command, place)
-            assert f"{seal.EVIDENCE}: cannot be read: No such file or directory" in ended.err
+            assert f"{seal.EVIDENCE}: is missing, as is {seal.MANIFEST}: the run is not sealed (" in ended.err
 
 
 def test_runs_beside_a_plan_and_other_evidence_are_a_folder_of_runs(folder: Path) -> None:
