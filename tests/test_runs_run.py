@@ -340,7 +340,7 @@ def test_a_terminal_shows_what_came_back(account: Account, capsys: pytest.Captur
     shown = rich.console.Console(width=80, color_system=None)
     screen.show_claims(shown, blind.head)
     out = " ".join(capsys.readouterr().out.split())
-    assert "vol-1: distinct(flag=/Encrypted, id=/Vol…): unverified: earlier runs in" in out
+    assert "vol-1: distinct(flag=/Encrypted, id=/Volu…): unverified: earlier runs in" in out
     assert "is signed, and there is no key file to hold that against (keys of this target)" in out
 
 

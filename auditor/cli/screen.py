@@ -27,8 +27,8 @@ STYLES = {
 }
 MOST_WORDS = 320
 """Characters of one reason or example: four lines of an ordinary terminal. The reports have the rest."""
-QUESTION = re.compile(r"\(([^()]{24})[^()]+\): ")
-"""The parameters of a long question, and what is to be said of it."""
+QUESTION = re.compile(r"(?<=\w)\((\w+=[^()]{20})[^()]+\): ")
+"""The parameters of a long question, as `describe_question` puts them; a name in brackets stands after a space."""
 LEAST_WIDTH = 20
 FILLER = "\0"
 """Stands for the second column of a wide character while lines are counted; harmless text has none."""
