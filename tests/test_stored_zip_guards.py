@@ -143,6 +143,17 @@ def test_an_entry_that_is_larger_than_its_archive_is_refused(path: Path, size: i
         StoredZip(path)
 
 
+def test_an_entry_as_large_as_its_archive_is_refused_for_what_it_is(path: Path) -> None:
+    whole = 147  # bytes of this archive, whatever its first entry claims
+    for size, reason in ((whole, "'b': what stands before its bytes"), (whole + 1, "'a': is larger than the archive")):
+        entries = [Entry("a", size, 0), Entry("b", 0, 0)]
+        directory = _central(entries[0], 0) + _central(entries[1], 0)
+        path.write_bytes(_local(entries[0]) + directory + _end(2, len(directory), len(_local(entries[0]))))
+        assert path.stat().st_size == whole
+        with pytest.raises(EvidenceError, match=f"^{reason}"):
+            StoredZip(path)
+
+
 def test_names_that_are_just_unsafe_and_just_not() -> None:
     assert unsafe("x" * MOST_16) == ""
     assert unsafe("x" * (MOST_16 + 1)) == "is longer than an archive can say"
