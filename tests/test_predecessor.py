@@ -122,3 +122,19 @@ def test_a_damaged_last_run_is_not_passed_over(
     path.write_bytes(kept)
     again(sealed)
     chain(sealed, 4)
+
+
+@pytest.mark.parametrize("key_file", [True, False])
+def test_a_last_run_whose_statements_contradict_each_other_is_not_followed(sealed: Sealed, key_file: object) -> None:
+    """Though each is signed by a key that counts."""
+    last = sealed.runs[2]
+    kept = (last / seal.EVIDENCE).read_bytes()
+    seal.seal_evidence(last, msgspec.structs.replace(scope_of(last), organization="Others"), sealed.key)
+    changed = f"{seal.EVIDENCE}: is not what was sealed: its SHA-256 differs"
+    assert refused(sealed, key_file=key_file) == f"{last}, the run before: {changed}: restore it, {AWAY}"
+    seal.seal_evidence(last, msgspec.structs.replace(scope_of(last), sequence=9), sealed.key)
+    of_another = f"{seal.MANIFEST}: is of the run {last.name}, number 3, not of this one"
+    assert refused(sealed, key_file=key_file) == f"{last}, the run before: {changed}; {of_another}: restore it, {AWAY}"
+    (last / seal.EVIDENCE).write_bytes(kept)
+    again(sealed)
+    chain(sealed, 4)

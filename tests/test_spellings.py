@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from auditor.redact import LONGEST_WHOLE, MASK, SUBSTRING_MINIMUM, Redactor
-from auditor.spellings import octets_of, readings, text_of, unescaped, wholes
+from auditor.spellings import _patterns, octets_of, readings, text_of, unescaped, wholes
 from tests.test_redact import SECRETS, every_secret, forms, in_csv, in_lines, in_shell, in_sql
 
 SECRET = "correct-horse"
@@ -158,6 +158,18 @@ def test_spellings_are_undone_four_deep_and_no_deeper() -> None:
     assert REDACTOR.text(written) == REDACTOR.text(encoded) == MASK
     assert REDACTOR.text(deeper := urllib.parse.quote(written)) == deeper
     assert REDACTOR.text(deeper := base64.b64encode(encoded.encode()).decode()) == deeper
+
+
+def test_text_in_utf_16_is_found_among_octets_from_its_first_to_its_last() -> None:
+    """One octet before it may be of its first character, or of none."""
+    patterns = _patterns(4)
+    for octets, span in (
+        ("a\0b\0c\0d\0", (0, 8)),
+        ("\x01\x02\0a\0b\0c\0d", (1, 10)),
+        ("\x01\x02a\0b\0c\0d\0\0", (2, 10)),
+    ):
+        assert list(patterns.texts(octets)) == [span]
+    assert list(patterns.texts("\0a\0b\0\0")) == []
 
 
 def test_a_secret_longer_than_a_line_is_found_on_several() -> None:

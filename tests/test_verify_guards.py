@@ -195,6 +195,7 @@ BARE = "interrupted while it was sealed, or its seal was taken away; if no later
         (["evidence", "a", "b", "c", "d"], "a, b, c, …"),
         (["evidence.statement.tsr"], "evidence.statement.tsr"),
         (["evidence.jsonl"], "evidence.jsonl"),
+        (["a", "b", "c"], "a, b, c"),
     ],
 )
 def test_what_a_run_without_a_seal_may_hold(sealed: Sealed, left: list[str], told: str) -> None:
